@@ -1,0 +1,25 @@
+# Each target is a line or two; what takes thought is in scripts/.
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+.PHONY: run test lint generate clean
+
+# The main job, no cluster needed: demo source, gateway, events in the terminal.
+run: $(VENV)/.run
+	@$(PYTHON) scripts/quickstart.py
+
+test: lint
+	@$(PYTHON) -m pytest
+
+lint: $(VENV)/.test
+	@scripts/lint
+
+# CRDs and reference tables from the models.
+generate: $(VENV)/.test
+	@$(PYTHON) scripts/generate.py
+
+$(VENV)/.%: pyproject.toml scripts/venv
+	@scripts/venv $*
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

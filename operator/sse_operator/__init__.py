@@ -1,0 +1,1 @@
+"""The operator: SseApi and SseGateway resources in, a compiled gateway config and Kubernetes objects out."""

@@ -1,0 +1,155 @@
+"""SseApi: one proxied endpoint. The only kind that most people write."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from sse_operator.api.conditions import Condition
+from sse_operator.api.fields import ContextPath, Duration, Hostname, Target
+from sse_operator.api.model import ApiModel, NamespaceName, ObjectName
+
+KIND = "SseApi"
+PLURAL = "sseapis"
+
+
+class GatewayRef(ApiModel):
+    """The gateway to attach to."""
+
+    name: ObjectName = "default"
+    """Name of the SseGateway."""
+    namespace: NamespaceName | None = None
+    """Namespace of the SseGateway; the SseApi's own where it is not given. Another one only where the gateway's
+    allowedNamespaces lets it."""
+
+
+class EndpointSpec(ApiModel):
+    """One of several upstream addresses."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    """Name of the endpoint, unique within the SseApi; shown in status, metrics and logs."""
+    target: Target
+    """URL of the endpoint, http or https. Its query parameters are fixed: a client adds others, it never replaces
+    one."""
+    weight: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Share of the requests relative to the other endpoints'; 0 takes it out. Default 1."""
+
+
+class TimeoutsSpec(ApiModel):
+    """Limits of a stream, as Gateway API durations; 0s means none."""
+
+    connect: Duration | None = None
+    """To a connection with upstream, TLS included. Default 5s."""
+    response: Duration | None = None
+    """From the sent request to upstream's response head. Default 2m."""
+    idle: Duration | None = None
+    """Between any two bytes from upstream; keep it above the endpoint's keep-alive interval. Stands still while
+    the client holds upstream back. Default 1h."""
+    stream: Duration | None = None
+    """For the whole stream. Default none (0s)."""
+    write: Duration | None = None
+    """For a client that takes no byte although some wait for it. Default 1m."""
+
+
+class UpstreamSpec(ApiModel):
+    """How connections to upstream are made and kept."""
+
+    keep_alive: bool | None = None
+    """Whether connections to upstream are kept for further requests. Default true."""
+
+
+class PlanSpec(ApiModel):
+    """Who may connect."""
+
+    type: Literal["Keyless"]
+    """Keyless lets everybody in; the client's own credentials pass on to upstream."""
+
+
+class SseApiSpec(ApiModel):
+    """What to publish, where, and from which target."""
+
+    version: Annotated[str, Field(max_length=63)] | None = None
+    """The API's own version, shown in status, metrics and logs."""
+    gateway_ref: GatewayRef | None = None
+    """The gateway to attach to. Default: the gateway `default` of the SseApi's own namespace, made when it is
+    missing."""
+    hostnames: (
+        Annotated[list[Hostname], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})] | None
+    ) = None
+    """Host names that the API answers to: exact, or *.suffix. None means any."""
+    context_path: ContextPath
+    """Where clients reach the API on the gateway. A trailing / is dropped."""
+    target: Target | None = None
+    """URL of the endpoint, http or https. Its query parameters are fixed: a client adds others, it never replaces
+    one."""
+    endpoints: (
+        Annotated[
+            list[EndpointSpec],
+            Field(
+                min_length=1,
+                max_length=32,
+                json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+            ),
+        ]
+        | None
+    ) = None
+    """Several addresses of the same endpoint, instead of target; requests go round-robin by weight."""
+    timeouts: TimeoutsSpec | None = None
+    """Limits of a stream. What is not given comes from the gateway's defaults."""
+    upstream: UpstreamSpec | None = None
+    """How connections to upstream are made and kept."""
+    plan: PlanSpec | None = None
+    """Who may connect. Default Keyless."""
+    suspend: bool | None = None
+    """True answers 503 with Retry-After and keeps the object and its context-path."""
+
+    @model_validator(mode="after")
+    def _one_target(self) -> SseApiSpec:
+        if (self.target is None) == (self.endpoints is None):
+            raise ValueError(ONE_TARGET_MESSAGE)
+        return self
+
+
+ONE_TARGET_MESSAGE = "needs exactly one of target and endpoints"
+
+
+class Claim(ApiModel):
+    """Which context-path the SseApi holds, and since when: who held it first keeps it."""
+
+    gateway: str
+    """namespace/name of the gateway."""
+    context_path: str
+    """The context-path held."""
+    hostnames: list[str] = []
+    """The host names it is held on; none means any host."""
+    since: str
+    """Since when, RFC 3339."""
+
+
+class Warned(ApiModel):
+    """Something that works but will hurt."""
+
+    reason: str
+    """CamelCase word for machines."""
+    message: str
+    """What was seen, and what to do about it."""
+
+
+class SseApiStatus(ApiModel):
+    """What became of the SseApi."""
+
+    observed_generation: int | None = None
+    """The metadata.generation that this status is about; -1 before anybody looked."""
+    conditions: list[Condition] = []
+    """Accepted, ResolvedRefs, Programmed, Ready; Reconciling, Stalled and Warning where they are true."""
+    gateway: str | None = None
+    """namespace/name of the gateway that serves it."""
+    urls: list[str] = []
+    """What to curl."""
+    version: str | None = None
+    """The API's own version that is being served."""
+    claim: Claim | None = None
+    """The context-path that it holds."""
+    warnings: list[Warned] = []
+    """All warnings; the Warning condition sums them up."""

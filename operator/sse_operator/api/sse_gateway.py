@@ -1,0 +1,99 @@
+"""SseGateway: one data plane, a Deployment of proxies that serves all SseApis attached to it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from sse_operator.api.conditions import Condition
+from sse_operator.api.fields import Duration
+from sse_operator.api.model import ApiModel
+from sse_operator.api.sse_api import TimeoutsSpec
+
+KIND = "SseGateway"
+PLURAL = "ssegateways"
+
+
+class LabelSelectorRequirement(ApiModel):
+    """One requirement of a label selector (Kubernetes LabelSelector)."""
+
+    key: Annotated[str, Field(min_length=1, max_length=317)]
+    """Label key."""
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """How the values count."""
+    values: Annotated[list[Annotated[str, Field(max_length=63)]], Field(max_length=64)] | None = None
+    """Values for In and NotIn."""
+
+
+class LabelSelector(ApiModel):
+    """A Kubernetes label selector; all of it must match."""
+
+    match_labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=64)] | None = None
+    """Labels that must be there with these values."""
+    match_expressions: Annotated[list[LabelSelectorRequirement], Field(max_length=64)] | None = None
+    """Requirements that must hold."""
+
+
+class AllowedNamespaces(ApiModel):
+    """From which namespaces SseApis may attach."""
+
+    from_: Annotated[Literal["Same", "All", "Selector"], Field(alias="from")] = "Same"
+    """Same: the gateway's own; All: any; Selector: those whose labels match the selector."""
+    selector: LabelSelector | None = None
+    """Selects namespaces by their labels; with Selector only."""
+
+    @model_validator(mode="after")
+    def _selector_where_used(self) -> AllowedNamespaces:
+        if (self.from_ == "Selector") != (self.selector is not None):
+            raise ValueError(SELECTOR_MESSAGE)
+        return self
+
+
+SELECTOR_MESSAGE = "selector goes with from: Selector, and from: Selector needs one"
+
+
+class GatewayDefaults(ApiModel):
+    """What the gateway's SseApis get where they say nothing."""
+
+    timeouts: TimeoutsSpec | None = None
+    """Default timeouts."""
+
+
+class Drain(ApiModel):
+    """How proxy pods end."""
+
+    period: Duration | None = None
+    """How long a stopping pod may take to end its streams. Default 30s."""
+
+
+class SseGatewaySpec(ApiModel):
+    """How the proxies run, and who may attach."""
+
+    replicas: Annotated[int, Field(ge=0, le=1000)] | None = None
+    """Number of proxy pods. Default 1."""
+    allowed_namespaces: AllowedNamespaces | None = None
+    """From which namespaces SseApis may attach. Default: the gateway's own."""
+    allow_nested_context_paths: bool | None = None
+    """Whether a context-path may lie under or above one of another namespace. Default false."""
+    defaults: GatewayDefaults | None = None
+    """What the gateway's SseApis get where they say nothing."""
+    drain: Drain | None = None
+    """How proxy pods end."""
+
+
+class SseGatewayStatus(ApiModel):
+    """What became of the SseGateway."""
+
+    observed_generation: int | None = None
+    """The metadata.generation that this status is about; -1 before anybody looked."""
+    conditions: list[Condition] = []
+    """Accepted, ResolvedRefs, Programmed, Ready; Reconciling and Stalled where they are true."""
+    revision: int | None = None
+    """The newest revision of its config."""
+    attached: int | None = None
+    """How many SseApis are attached."""
+    ready_replicas: int | None = None
+    """How many proxy pods are ready."""
+    address: str | None = None
+    """Where the gateway is reached."""

@@ -1,0 +1,6 @@
+"""Resources in, gateway config and verdicts out. Pure: no I/O, no clock, no randomness.
+
+Read in this order: `attach` (which gateway an SseApi belongs to, and whether it may), `claims` (who holds which
+context-path), `entries` (one SseApi to one config entry, defaults filled in), `gateway` (all of it for one gateway),
+`revisions` (what of the config is new), `verdicts` (what the conditions say).
+"""

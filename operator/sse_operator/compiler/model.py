@@ -1,0 +1,102 @@
+"""What goes into the compiler and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sse_operator.api.conditions import Verdict
+from sse_operator.api.objects import SseApi, SseGateway
+from sse_operator.api.sse_api import Claim, Warned
+from sse_proxy.config import Api, Index, Settings, Shard, TargetGuard
+
+
+@dataclass(frozen=True)
+class DefaultGateway:
+    """The operator's setting `defaultGateway`: where an SseApi without gatewayRef goes."""
+
+    namespace: str | None = None
+    """None: one per namespace, the SseApi's own."""
+    name: str = "default"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the compiler must know of where it runs, and is the same for all gateways."""
+
+    default_gateway: DefaultGateway = DefaultGateway()
+    targets: TargetGuard = TargetGuard()
+    """Where upstream connections may not go: see `compiler.targets`."""
+
+
+@dataclass(frozen=True)
+class GatewayInputs:
+    """All that one gateway's config depends on."""
+
+    key: str
+    """namespace/name of the gateway, which may not exist."""
+    gateway: SseGateway | None
+    apis: Sequence[SseApi]
+    """Every SseApi whose gateway this is (`attach.gateway_key_of`), allowed or not, being deleted or not; in the order of the files
+    where there are files."""
+    namespace_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Labels of the namespaces that have SseApis here."""
+
+
+@dataclass(frozen=True)
+class ApiResult:
+    """What became of one SseApi, as far as resources alone tell."""
+
+    api: SseApi
+    accepted: Verdict
+    resolved_refs: Verdict
+    entry: Api | None
+    """Its config entry (with `unavailable` where it holds its path without being served); None where it has none."""
+    claim: Claim | None
+    """The context-path it holds now; None where it holds none."""
+    warnings: tuple[Warned, ...] = ()
+
+    @property
+    def served(self) -> bool:
+        """Whether requests reach its target."""
+        return self.entry is not None and self.entry.unavailable is None
+
+
+@dataclass(frozen=True)
+class CompiledGateway:
+    """One gateway's config and what became of each SseApi."""
+
+    settings: Settings
+    entries: tuple[Api, ...]
+    """In the order of namespace and name; revisions not stamped yet (0)."""
+    results: Mapping[str, ApiResult]
+    """By SseApi key (namespace/name), every SseApi of the inputs that is not being deleted."""
+    accepted: Verdict
+    """Of the gateway itself."""
+
+
+@dataclass(frozen=True)
+class Revised:
+    """The config as it is to be written: only what differs from what is there is new."""
+
+    index: Index
+    shards: Mapping[str, Shard]
+    """By shard id, all that exist."""
+    changed: tuple[str, ...]
+    """Ids of shards to write."""
+    removed: tuple[str, ...]
+    """Ids of shards to delete, after the index is written."""
+
+    index_changed: bool = False
+
+
+@dataclass(frozen=True)
+class Programmed:
+    """What the proxies said when they were asked which config they have; see `verdicts`."""
+
+    ready_pods: int
+    """How many proxy pods are ready."""
+    loaded: Mapping[str, Mapping[str, int]]
+    """Pod name → shard id → revision loaded; `""` is the revision of all shards that are not named."""
+    unreachable: tuple[str, ...] = ()
+    """Names of ready pods that did not answer."""

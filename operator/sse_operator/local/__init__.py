@@ -1,0 +1,1 @@
+"""The shell around the core without a cluster: the same compiler over files."""

@@ -1,0 +1,1 @@
+"""The Kubernetes objects of one gateway, as plain dicts. Pure: no I/O, no clock, no randomness."""

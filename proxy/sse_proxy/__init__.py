@@ -1,0 +1,1 @@
+"""The streaming proxy: serves a compiled gateway config, knows nothing of Kubernetes."""

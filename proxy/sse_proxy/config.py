@@ -1,0 +1,206 @@
+"""The compiled gateway config: the one contract between operator and proxy.
+
+The operator compiles SseApis to it, the proxy serves from it, and the local mode does both in one process.
+Rules that both sides rely on:
+
+- A gateway's config is an `Index` and up to `SHARDS` `Shard`s. An entry lives in the shard that `shard_of` names for
+  its namespace/name, for ever, so that an edit rewrites one shard. A shard without entries does not exist.
+- On disk (in the ConfigMaps) these are the files `index.json` and `shard-NN.json`. `encode` gives equal bytes for
+  equal content; a shard counts only with the digest that the index lists for it.
+- `Index.revision` only grows. `Api.revision` is the first index revision that had the entry as it is now.
+- `schemaVersion` is the shape of what is written. A reader takes its own version and one neighbour on each side. An
+  entry that needs a newer reader than this one (`Api.needs`) keeps its path and answers 503, alone; hence the fields
+  of `RouteKey` never change their meaning.
+- Unknown fields are ignored (a neighbour version may write them); durations are seconds; `None` means no limit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+SCHEMA_VERSION = 1
+"""The shape of config that this code writes, and the newest `Api.needs` it can serve."""
+
+SHARDS = 64
+"""How many shards a gateway's config is split over. Fixed: it is part of the pod template."""
+
+INDEX_FILE = "index.json"
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class ConfigModel(BaseModel):
+    """Immutable, camelCase in JSON, tolerant of fields that a neighbour version added."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+
+class Timeouts(ConfigModel):
+    """Limits of one stream, in seconds."""
+
+    connect: Seconds | None = 5.0
+    """To a connection with upstream, TLS included."""
+    response: Seconds | None = 120.0
+    """From the sent request to upstream's response head."""
+    idle: Seconds | None = 3600.0
+    """Between two bytes from upstream; stands still while the client holds upstream back."""
+    stream: Seconds | None = None
+    """For the whole stream, from its response head."""
+    write: Seconds | None = 60.0
+    """For a client that takes no byte although some wait for it."""
+
+
+class Endpoint(ConfigModel):
+    """One upstream address: an absolute http(s) URL, percent-encoded, whose query parameters are fixed."""
+
+    name: str
+    url: str
+    weight: Annotated[int, Field(ge=0)] = 1
+
+
+class Upstream(ConfigModel):
+    """How connections to upstream are made and kept."""
+
+    keep_alive: bool = True
+
+
+class Keyless(ConfigModel):
+    """The plan that lets everybody in and leaves the client's credentials to upstream."""
+
+    type: Literal["Keyless"] = "Keyless"
+
+
+Plan = Keyless
+
+
+class Unavailable(ConfigModel):
+    """Why an entry holds its path and answers 503 instead of relaying."""
+
+    reason: str
+    """A CamelCase word, as in the SseApi's conditions: `Suspended`, `InvalidSpec`, …"""
+    message: str
+    """For the client: says nothing that only the SseApi's owner may know."""
+    retry_after: Annotated[int, Field(ge=0)] = 30
+    """Seconds, for the `Retry-After` header."""
+
+
+class RouteKey(ConfigModel):
+    """What every version of the proxy can read of an entry: who it is and which requests are its own."""
+
+    namespace: str
+    name: str
+    needs: int = 1
+    revision: int = 0
+    hostnames: tuple[str, ...] = ()
+    """Exact lower-case host names, or `*.suffix`; none means any host."""
+    context_path: str
+    """Starts with `/`, has no trailing `/` (the root is `/` itself)."""
+
+
+class Api(RouteKey):
+    """One SseApi as the proxy serves it."""
+
+    version: str = ""
+    """The API's own version, for logs and metrics."""
+    generation: int = 0
+    """`metadata.generation` that this entry was compiled from; 0 where there is no cluster."""
+    unavailable: Unavailable | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    timeouts: Timeouts = Timeouts()
+    upstream: Upstream = Upstream()
+    plan: Plan = Keyless()
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+class TargetGuard(ConfigModel):
+    """Where a connection to upstream may not go, judged on the resolved address."""
+
+    deny: tuple[str, ...] = ()
+    """Networks in CIDR notation."""
+    allow: tuple[str, ...] = ()
+    """Networks in CIDR notation that are exempt from `deny`."""
+
+
+class Settings(ConfigModel):
+    """What holds for the gateway as a whole."""
+
+    namespace: str
+    name: str
+    targets: TargetGuard = TargetGuard()
+
+
+class Shard(ConfigModel):
+    """Some of a gateway's entries. In a shard read from disk each entry is validated by itself (see the loader)."""
+
+    apis: tuple[Api, ...] = ()
+
+
+class Index(ConfigModel):
+    """Which shards make up a gateway's config at one revision."""
+
+    schema_version: int = SCHEMA_VERSION
+    revision: Annotated[int, Field(ge=0)] = 0
+    settings: Settings
+    shards: dict[str, str] = {}
+    """Shard id (`"00"` to `"63"`) → hex SHA-256 of the shard file's bytes."""
+
+
+class GatewayConfig(ConfigModel):
+    """A gateway's whole config in memory."""
+
+    settings: Settings
+    revision: int = 0
+    apis: tuple[Api, ...] = ()
+
+
+def shard_of(namespace: str, name: str) -> str:
+    """The id of the shard that holds the entry of `namespace/name`: stable over versions and processes."""
+    digest = hashlib.sha256(f"{namespace}/{name}".encode()).digest()
+    return f"{int.from_bytes(digest[:4], 'big') % SHARDS:02d}"
+
+
+def shard_ids() -> list[str]:
+    """Every shard id there can be, in order."""
+    return [f"{number:02d}" for number in range(SHARDS)]
+
+
+def shard_file(shard_id: str) -> str:
+    """The file name of a shard in a config folder."""
+    return f"shard-{shard_id}.json"
+
+
+def encode(document: Index | Shard) -> bytes:
+    """The document's bytes: compact JSON, equal for equal content. Defaults are written out: a neighbour's may
+    differ."""
+    return document.model_dump_json(by_alias=True).encode()
+
+
+def digest_of(content: bytes) -> str:
+    """Hex SHA-256 of a file's bytes, as the index lists it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def split(apis: Iterable[Api]) -> dict[str, Shard]:
+    """Entries by shard id, each shard ordered by namespace and name; only shards that have entries."""
+    shards: dict[str, list[Api]] = {}
+    for api in apis:
+        shards.setdefault(shard_of(api.namespace, api.name), []).append(api)
+    return {
+        shard_id: Shard(apis=tuple(sorted(entries, key=lambda api: (api.namespace, api.name))))
+        for shard_id, entries in sorted(shards.items())
+    }
