@@ -48,6 +48,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PR_SET_PDEATHSIG = 1  # prctl(2)
 READY_TIMEOUT = 60.0  # seconds
 PORT_RANGE = (20000, 32000)  # below the ports that Linux hands out by itself, so that a free one stays free
+ETCD_SOCKET = "etcd.sock"  # in the folder, which is both programs' own: a socket's whole path is limited to 107 bytes
 ADMIN_GROUP = "system:masters"
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -85,7 +86,7 @@ class ControlPlane:
 
     def __init__(self, folder: Path | None = None, *, port: int | None = None, audit: bool = True) -> None:
         self._temporary = folder is None
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="sse-gateway-apiserver-"))
+        self.folder = folder.absolute() if folder else Path(tempfile.mkdtemp(prefix="sse-gateway-apiserver-"))
         self.audit = audit
         self._given_port = port
         self.port = port or 0
@@ -136,7 +137,6 @@ class ControlPlane:
         if self._etcd:
             _kill(self._etcd)
             self._etcd = None
-        self._etcd_socket.unlink(missing_ok=True)
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -169,7 +169,7 @@ class ControlPlane:
             "etcd",
             [
                 f"--data-dir={self.folder / 'etcd'}",
-                f"--listen-client-urls=unix://{self._etcd_socket}",
+                f"--listen-client-urls=unix://{ETCD_SOCKET}",
                 "--advertise-client-urls=http://127.0.0.1:1",  # has to be a host and port; nobody asks for it
                 "--listen-peer-urls=http://127.0.0.1:0",
                 "--unsafe-no-fsync",  # the data outlive the process, not the machine
@@ -177,18 +177,13 @@ class ControlPlane:
             ],
         )
         deadline = time.monotonic() + READY_TIMEOUT
-        while not self._etcd_socket.exists():
+        while not (self.folder / ETCD_SOCKET).exists():
             self._check_alive(self._etcd, "etcd", deadline)
             time.sleep(0.02)
 
-    @property
-    def _etcd_socket(self) -> Path:
-        # A socket's path has at most 107 bytes, so not below a folder that may be deep.
-        return Path(tempfile.gettempdir()) / f"sse-gateway-etcd-{os.getpid()}-{id(self)}.sock"
-
     def _api_server_flags(self) -> list[str]:
         flags = [
-            f"--etcd-servers=unix://{self._etcd_socket}",
+            f"--etcd-servers=unix://{ETCD_SOCKET}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
             f"--secure-port={self.port}",
@@ -216,6 +211,7 @@ class ControlPlane:
         with (self.folder / f"{program}.log").open("ab") as log:
             return subprocess.Popen(
                 [str(self._assets / program), *flags],
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
