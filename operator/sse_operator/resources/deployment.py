@@ -1,0 +1,121 @@
+"""The Deployment of proxies. Its pod template depends on the gateway's spec and the operator's settings only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from sse_operator.api.fields import seconds_of
+from sse_operator.api.objects import SseGateway
+from sse_operator.api.sse_gateway import SseGatewaySpec
+from sse_operator.resources.admin_token import TOKEN_FILE, TOKEN_SUFFIX
+from sse_operator.resources.config_maps import projected_sources
+from sse_operator.resources.names import GATEWAY, Object, child_metadata, child_name, labels, selector_labels
+
+DATA_PORT = 8080
+ADMIN_PORT = 9090
+HTTP_PORT_NAME = "http"
+ADMIN_PORT_NAME = "admin"
+
+CONFIG_FOLDER = "/etc/sse-gateway/config"
+ADMIN_FOLDER = "/etc/sse-gateway/admin"
+
+USER_ID = 65532
+"""An unprivileged user that no base image gives a meaning to but "nonroot"."""
+
+DEFAULT_DRAIN = "30s"
+EXIT_SECONDS = 10
+"""What a proxy may take to end after its drain, before the kubelet kills it."""
+
+
+@dataclass(frozen=True)
+class ProxyPods:
+    """How proxy pods run, as far as the operator's settings say: the same for all gateways."""
+
+    image: str
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+
+
+def deployment(gateway: SseGateway, spec: SseGatewaySpec, pods: ProxyPods) -> Object:
+    """The Deployment. A new pod is ready before an old one drains, so that a rollout never lacks capacity."""
+    name = gateway.metadata.name
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": child_metadata(gateway),
+        "spec": {
+            "replicas": 1 if spec.replicas is None else spec.replicas,
+            "revisionHistoryLimit": 3,
+            "selector": {"matchLabels": selector_labels(name)},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "template": {
+                "metadata": {"labels": labels(name), "annotations": {GATEWAY: name}},
+                "spec": _pod_spec(name, spec, pods),
+            },
+        },
+    }
+
+
+def _pod_spec(name: str, spec: SseGatewaySpec, pods: ProxyPods) -> Object:
+    drain = (spec.drain.period if spec.drain else None) or DEFAULT_DRAIN
+    pod_spec: Object = {
+        "serviceAccountName": child_name(name),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": math.ceil(seconds_of(drain)) + EXIT_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": selector_labels(name)},
+            }
+        ],
+        "containers": [_container(drain, pods)],
+        "volumes": [
+            {"name": "config", "projected": {"sources": projected_sources(name)}},
+            {"name": "admin-token", "secret": {"secretName": child_name(name, TOKEN_SUFFIX)}},
+        ],
+    }
+    if pods.pull_secrets:
+        pod_spec["imagePullSecrets"] = [{"name": secret} for secret in pods.pull_secrets]
+    return pod_spec
+
+
+def _container(drain: str, pods: ProxyPods) -> Object:
+    return {
+        "name": "proxy",
+        "image": pods.image,
+        "imagePullPolicy": pods.pull_policy,
+        "command": ["sse-gateway", "proxy"],
+        "args": [
+            f"--config-dir={CONFIG_FOLDER}",
+            f"--listen=0.0.0.0:{DATA_PORT}",
+            f"--admin=0.0.0.0:{ADMIN_PORT}",
+            f"--admin-token-file={ADMIN_FOLDER}/{TOKEN_FILE}",
+            f"--drain-period={drain}",
+        ],
+        "ports": [
+            {"name": HTTP_PORT_NAME, "containerPort": DATA_PORT, "protocol": "TCP"},
+            {"name": ADMIN_PORT_NAME, "containerPort": ADMIN_PORT, "protocol": "TCP"},
+        ],
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": ADMIN_PORT_NAME}, "periodSeconds": 1},
+        "livenessProbe": {"httpGet": {"path": "/livez", "port": ADMIN_PORT_NAME}, "periodSeconds": 10},
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
+            {"name": "admin-token", "mountPath": ADMIN_FOLDER, "readOnly": True},
+        ],
+    }
