@@ -25,7 +25,6 @@ import contextlib
 import ctypes
 import http.client
 import json
-import os
 import random
 import shutil
 import signal
