@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from sse_operator.api.model import ApiModel
 
 ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+def moment(text: str) -> datetime:
+    """The moment that an RFC 3339 timestamp names, UTC where it names no zone; ValueError where it is none."""
+    parsed = datetime.fromisoformat(text)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def timestamp(instant: datetime) -> str:
+    """RFC 3339 to the second, as the Kubernetes API writes it. `instant` is aware."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _moment(text: str) -> str:
+    moment(text)
+    return text
+
+
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}), AfterValidator(_moment)]
+"""An RFC 3339 timestamp, kept as it was written so that an unchanged one stays the same bytes."""
 
 
 class Condition(ApiModel):
@@ -23,12 +43,18 @@ class Condition(ApiModel):
     """True, False or Unknown."""
     observed_generation: int = Field(default=0, ge=0)
     """The metadata.generation that this was judged on."""
-    last_transition_time: str
+    last_transition_time: Moment
     """When the status last changed, RFC 3339."""
     reason: str
     """Why, as a CamelCase word for machines."""
     message: str = ""
     """Why, and what to do about it, for people."""
+
+
+Conditions = Annotated[
+    list[Condition],
+    Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+]
 
 
 @dataclass(frozen=True)
@@ -54,7 +80,7 @@ def set_conditions(
             last_transition_time=(
                 old.last_transition_time
                 if (old := before.get(verdict.type)) and old.status == verdict.status
-                else now.strftime("%Y-%m-%dT%H:%M:%SZ")
+                else timestamp(now)
             ),
             reason=verdict.reason,
             message=verdict.message,

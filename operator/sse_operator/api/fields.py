@@ -1,7 +1,8 @@
 """The field types of the resources, each with its rules told twice: to pydantic and, as CEL, to the API server.
 
 A `Rule` is one thing that can be wrong with a value, with the sentence that tells how to mend it. Rules are regular
-expressions in the common part of Python's and RE2's syntax, so that both sides judge alike; the tests hold them to it.
+expressions in the common part of Python's and RE2's syntax. One thing differs there: `$` is the very end in RE2, and
+may stand before a last newline in Python; `Rule` compiles it to the former. The tests hold both sides to one judgement.
 """
 
 from __future__ import annotations
@@ -9,16 +10,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from functools import cached_property
+from ipaddress import IPv6Address
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-DURATION = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"
-"""Gateway API duration (GEP-2257)."""
+CEL_RULES = "x-kubernetes-validations"
 
-MAX_DURATION_HOURS = 8760
 
-UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+def cel_string(text: str) -> str:
+    """`text` as a CEL string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """The pattern as RE2 reads it: `$` outside of a bracket is the end of the text, and no other place."""
+    return re.compile(
+        re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]|\$", lambda match: r"\Z" if match[0] == "$" else match[0], pattern)
+    )
 
 
 @dataclass(frozen=True)
@@ -28,16 +38,46 @@ class Rule:
     pattern: str
     message: str
     forbids: bool = False
+    where: str = ""
+    """The rule holds only for strings that match this pattern."""
+
+    @cached_property
+    def _search(self) -> Callable[[str], object]:
+        return compiled(self.pattern).search
+
+    @cached_property
+    def _applies(self) -> Callable[[str], object]:
+        return compiled(self.where).search
 
     def broken_by(self, value: str) -> bool:
         """Whether `value` breaks the rule."""
-        return bool(re.search(self.pattern, value)) is self.forbids
+        return bool(self._search(value)) is self.forbids and bool(self._applies(value))
 
     @property
     def cel(self) -> str:
         """The rule as a CEL expression over `self`."""
-        literal = "'" + self.pattern.replace("\\", "\\\\").replace("'", "\\'") + "'"
-        return f"{'!' if self.forbids else ''}self.matches({literal})"
+        holds = f"{'!' if self.forbids else ''}self.matches({cel_string(self.pattern)})"
+        return f"!self.matches({cel_string(self.where)}) || {holds}" if self.where else holds
+
+
+class IPv6Rule(Rule):
+    """That what stands in the brackets of a URL is an IPv6 address; CEL's own function judges for the API server."""
+
+    def broken_by(self, value: str) -> bool:
+        """Whether the brackets hold anything else. IPv4-mapped addresses are refused, as `isIP` does."""
+        found = compiled(self.pattern).search(value)
+        if not found:
+            return False
+        try:
+            return IPv6Address(found[0][1:-1]).ipv4_mapped is not None
+        except ValueError:
+            return True
+
+    @property
+    def cel(self) -> str:
+        """The rule as a CEL expression over `self`."""
+        literal = cel_string(self.pattern)
+        return f"!self.matches({literal}) || isIP(self.find({literal}).substring(1, self.find({literal}).indexOf(']')))"
 
 
 def ruled(rules: tuple[Rule, ...]) -> Callable[[str], str]:
@@ -52,20 +92,87 @@ def ruled(rules: tuple[Rule, ...]) -> Callable[[str], str]:
     return check
 
 
-def cel_of(rules: tuple[Rule, ...]) -> dict[str, object]:
+def cel_of(rules: tuple[Rule, ...]) -> dict[str, Any]:
     """The rules for a field's JSON schema."""
-    return {"x-kubernetes-validations": [{"rule": rule.cel, "message": rule.message} for rule in rules]}
+    return {CEL_RULES: [{"rule": rule.cel, "message": rule.message} for rule in rules]}
 
+
+def unique(noun: str) -> Callable[[list[str]], list[str]]:
+    """A validator that no string of a list is there twice, as the API server judges a list of type `set`."""
+
+    def check(values: list[str]) -> list[str]:
+        repeated = first_repeated(values)
+        if repeated is not None:
+            raise ValueError(f"must not have the {noun} {repeated!r} twice")
+        return values
+
+    return check
+
+
+def first_repeated(values: list[str]) -> str | None:
+    """The first value that is there a second time."""
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    return None
+
+
+_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+
+OBJECT_NAME_RULES = (
+    Rule(
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        "must be a Kubernetes name: lower-case letters, digits, - and . only, a letter or digit at both ends",
+    ),
+)
+
+LABEL_NAME_RULES = (
+    Rule(
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        "must be a name of lower-case letters, digits and - only, with a letter or digit at both ends",
+    ),
+)
+
+ObjectName = Annotated[
+    str,
+    Field(min_length=1, max_length=253, json_schema_extra=cel_of(OBJECT_NAME_RULES)),
+    AfterValidator(ruled(OBJECT_NAME_RULES)),
+]
+"""A Kubernetes object name (RFC 1123 subdomain)."""
+
+LabelName = Annotated[
+    str,
+    Field(min_length=1, max_length=63, json_schema_extra=cel_of(LABEL_NAME_RULES)),
+    AfterValidator(ruled(LABEL_NAME_RULES)),
+]
+"""A namespace's name, or another RFC 1123 label."""
+
+VERSION_RULES = (
+    Rule(
+        r"^[A-Za-z0-9][A-Za-z0-9._+-]*$",
+        "must be letters, digits, ., _, + and - only, and start with a letter or digit, such as 1.0.2 or v2",
+    ),
+)
+
+Version = Annotated[
+    str,
+    Field(min_length=1, max_length=63, json_schema_extra=cel_of(VERSION_RULES)),
+    AfterValidator(ruled(VERSION_RULES)),
+]
+"""The version of an API, as its owner counts."""
 
 CONTEXT_PATH_RULES = (
     Rule(r"^/", "must start with /"),
-    Rule(r"[?#]", "is a path only: put query parameters into the target, without ? and #", forbids=True),
+    Rule(r"[?#]", "is a path only, without ? and #: query parameters belong into the target", forbids=True),
     Rule(r"//", "must not contain // (an empty segment)", forbids=True),
     Rule(r"/\.\.?(/|$)", "must not have a . or .. segment", forbids=True),
     Rule(
-        r"^[A-Za-z0-9._~!$&'()*+,;=:@/-]*$",
-        "may hold letters, digits and -._~!$&'()*+,;=:@/ only (no blanks, no percent-encoding)",
+        r"^[A-Za-z0-9._~!$&'()*+,;=:@/?#-]*$",
+        "may hold letters, digits and -._~!$&'()*+,;=:@/ only: no blanks, no percent-encoding",
     ),
+    Rule(r"^(/[^/]*){33}[^/]", "must have at most 32 segments", forbids=True),
 )
 
 ContextPath = Annotated[
@@ -74,25 +181,36 @@ ContextPath = Annotated[
     AfterValidator(ruled(CONTEXT_PATH_RULES)),
 ]
 
+_HOST_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+
 TARGET_RULES = (
     Rule(r"^https?://", "must be an absolute URL that starts with http:// or https://"),
     Rule(
-        r"^[a-z]+://[^/?#]*@",
-        "must not carry credentials: keep them in a Secret and name it in upstream.credentials",
+        r"^[^/?#]*//[^/?#]*@",
+        "must not carry credentials: keep them in a Secret, not in a URL; a client's own Authorization is passed on",
         forbids=True,
     ),
     Rule(r"#", "must not have a fragment (#…): it never reaches a server", forbids=True),
     Rule(
-        r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)[.]?(:[0-9]+)?([/?]|$)",
+        rf"^https?://(\[[^\]/?#]*\]|{_HOST_LABEL}(\.{_HOST_LABEL})*\.?)(:[^/?#]*)?([/?#]|$)",
         "must name a host after the scheme, and nothing but an optional :port before the path",
     ),
     Rule(
-        r"^https?://(\[[^\]]*\]|[^:/?]*)"
-        r"(:0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?]|$)",
+        rf"^https?://{_OCTET}(\.{_OCTET}){{3}}(:[^/?#]*)?([/?#]|$)",
+        "must have a host name, or an IPv4 address of four numbers from 0 to 255",
+        where=r"^https?://([^:/?#]*\.)?[0-9]+\.?(:[^/?#]*)?([/?#]|$)",
+    ),
+    IPv6Rule(r"\[[^\]/?#]*\]", "must have an IPv6 address in the brackets", where=r"^https?://\["),
+    Rule(r"^https?://[^:/?#\[]{254}", "must have a host name of at most 253 characters", forbids=True),
+    Rule(
+        rf"^https?://(\[[^\]]*\]|[^:/?#]*)(:{_PORT})?([/?#]|$)",
         "must have a port from 1 to 65535",
+        where=r"^https?://(\[[^\]]*\]|[^:/?#\[]*):[^/?#@]*([/?#]|$)",
     ),
     Rule(
-        r"^([A-Za-z0-9._~:/?\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f][0-9A-Fa-f])*$",
+        r"^([A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f][0-9A-Fa-f])*$",
         "must be percent-encoded: no blanks, and only characters that a URL may hold",
     ),
 )
@@ -105,7 +223,7 @@ Target = Annotated[
 
 HOSTNAME_RULES = (
     Rule(
-        r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        rf"^(\*\.)?{_LABEL}(\.{_LABEL})*$",
         "must be a lower-case host name without port, or a wildcard such as *.example.com",
     ),
 )
@@ -116,20 +234,37 @@ Hostname = Annotated[
     AfterValidator(ruled(HOSTNAME_RULES)),
 ]
 
-_DURATION_MESSAGE = (
+DURATION = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"
+"""Gateway API duration (GEP-2257)."""
+
+MAX_DURATION_HOURS = 8760
+
+UNIT_MILLISECONDS = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+
+DURATION_MESSAGE = (
     f"must be a duration with units such as 70s, 1m30s or 500ms, at most {MAX_DURATION_HOURS}h; 0s means none"
 )
+
+_DURATION_CEL = f"self.matches({cel_string(DURATION)}) && duration(self) <= duration('{MAX_DURATION_HOURS}h')"
+_DURATION_PATTERN = compiled(DURATION)
+_DURATION_PART = re.compile(r"([0-9]+)(ms|h|m|s)")
 
 
 def seconds_of(duration: str) -> float:
     """The seconds of a Gateway API duration; 0.0 for `0s`. ValueError where it is none, or over
     `MAX_DURATION_HOURS`."""
-    if not re.fullmatch(DURATION[1:-1], duration):
-        raise ValueError(_DURATION_MESSAGE)
-    seconds = sum(int(number) * UNIT_SECONDS[unit] for number, unit in re.findall(r"([0-9]+)(ms|h|m|s)", duration))
-    if seconds > MAX_DURATION_HOURS * 3600:
-        raise ValueError(_DURATION_MESSAGE)
-    return seconds
+    if not _DURATION_PATTERN.match(duration):
+        raise ValueError(DURATION_MESSAGE)
+    milliseconds = sum(int(number) * UNIT_MILLISECONDS[unit] for number, unit in _DURATION_PART.findall(duration))
+    if milliseconds > MAX_DURATION_HOURS * UNIT_MILLISECONDS["h"]:
+        raise ValueError(DURATION_MESSAGE)
+    return milliseconds / 1000
+
+
+def _with_unit(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"must be a string with a unit such as {value:g}s")
+    return value
 
 
 def _duration(value: str) -> str:
@@ -141,15 +276,9 @@ Duration = Annotated[
     str,
     Field(
         max_length=32,
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {
-                    "rule": f"self.matches('{DURATION}') && duration(self) <= duration('{MAX_DURATION_HOURS}h')",
-                    "message": _DURATION_MESSAGE,
-                }
-            ]
-        },
+        json_schema_extra={CEL_RULES: [{"rule": _DURATION_CEL, "message": DURATION_MESSAGE}]},
     ),
+    BeforeValidator(_with_unit),
     AfterValidator(_duration),
 ]
 """A Gateway API duration (GEP-2257); `0s` means none."""

@@ -1,4 +1,4 @@
-"""The two kinds as whole objects, read leniently: an object with faults is still an object, with a name and a path to hold."""
+"""The two kinds as whole objects, read leniently: one with faults still has a name, and a path to hold."""
 
 from __future__ import annotations
 
@@ -41,9 +41,10 @@ class SseApi:
     faults: tuple[Fault, ...] = ()
     status: SseApiStatus = field(default_factory=SseApiStatus)
     gateway_ref: tuple[str | None, str] | None = None
-    """(namespace or None for its own, name) of the gateway it names, if it names one validly, also where `spec` is None."""
+    """(namespace or None for its own, name) of the gateway that it names validly, also where `spec` is None."""
     context_path: str | None = None
-    """The context-path without trailing `/`, also where `spec` is None; None where it is itself not valid."""
+    """The context-path without trailing `/`, also where `spec` is None; None where it is itself not valid,
+    or where host names are given and none of them is."""
     hostnames: tuple[str, ...] = ()
     """The host names, also where `spec` is None; a faulty one is left out."""
 

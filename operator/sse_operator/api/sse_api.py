@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from sse_operator.api.conditions import Condition
-from sse_operator.api.fields import ContextPath, Duration, Hostname, Target
-from sse_operator.api.model import ApiModel, NamespaceName, ObjectName
+from sse_operator.api.conditions import Conditions, Moment
+from sse_operator.api.fields import (
+    CEL_RULES,
+    ContextPath,
+    Duration,
+    Hostname,
+    LabelName,
+    ObjectName,
+    Target,
+    Version,
+    first_repeated,
+    unique,
+)
+from sse_operator.api.model import ApiModel
 
 KIND = "SseApi"
 PLURAL = "sseapis"
@@ -19,7 +30,7 @@ class GatewayRef(ApiModel):
 
     name: ObjectName = "default"
     """Name of the SseGateway."""
-    namespace: NamespaceName | None = None
+    namespace: LabelName | None = None
     """Namespace of the SseGateway; the SseApi's own where it is not given. Another one only where the gateway's
     allowedNamespaces lets it."""
 
@@ -27,13 +38,25 @@ class GatewayRef(ApiModel):
 class EndpointSpec(ApiModel):
     """One of several upstream addresses."""
 
-    name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    name: LabelName
     """Name of the endpoint, unique within the SseApi; shown in status, metrics and logs."""
     target: Target
     """URL of the endpoint, http or https. Its query parameters are fixed: a client adds others, it never replaces
     one."""
     weight: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """Share of the requests relative to the other endpoints'; 0 takes it out. Default 1."""
+
+
+WEIGHTS_MESSAGE = "must have an endpoint whose weight is not 0"
+
+
+def _reachable(endpoints: list[EndpointSpec]) -> list[EndpointSpec]:
+    repeated = first_repeated([endpoint.name for endpoint in endpoints])
+    if repeated is not None:
+        raise ValueError(f"must not have two endpoints of the name {repeated!r}")
+    if all(endpoint.weight == 0 for endpoint in endpoints):
+        raise ValueError(WEIGHTS_MESSAGE)
+    return endpoints
 
 
 class TimeoutsSpec(ApiModel):
@@ -66,16 +89,30 @@ class PlanSpec(ApiModel):
     """Keyless lets everybody in; the client's own credentials pass on to upstream."""
 
 
+ONE_TARGET_MESSAGE = "needs exactly one of target and endpoints"
+
+
 class SseApiSpec(ApiModel):
     """What to publish, where, and from which target."""
 
-    version: Annotated[str, Field(max_length=63)] | None = None
+    model_config = ConfigDict(
+        json_schema_extra={
+            CEL_RULES: [{"rule": "has(self.target) != has(self.endpoints)", "message": ONE_TARGET_MESSAGE}]
+        }
+    )
+
+    version: Version | None = None
     """The API's own version, shown in status, metrics and logs."""
     gateway_ref: GatewayRef | None = None
     """The gateway to attach to. Default: the gateway `default` of the SseApi's own namespace, made when it is
     missing."""
     hostnames: (
-        Annotated[list[Hostname], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})] | None
+        Annotated[
+            list[Hostname],
+            Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"}),
+            AfterValidator(unique("host name")),
+        ]
+        | None
     ) = None
     """Host names that the API answers to: exact, or *.suffix. None means any."""
     context_path: ContextPath
@@ -89,8 +126,13 @@ class SseApiSpec(ApiModel):
             Field(
                 min_length=1,
                 max_length=32,
-                json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+                json_schema_extra={
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["name"],
+                    CEL_RULES: [{"rule": "self.exists(e, !has(e.weight) || e.weight > 0)", "message": WEIGHTS_MESSAGE}],
+                },
             ),
+            AfterValidator(_reachable),
         ]
         | None
     ) = None
@@ -111,9 +153,6 @@ class SseApiSpec(ApiModel):
         return self
 
 
-ONE_TARGET_MESSAGE = "needs exactly one of target and endpoints"
-
-
 class Claim(ApiModel):
     """Which context-path the SseApi holds, and since when: who held it first keeps it."""
 
@@ -123,7 +162,7 @@ class Claim(ApiModel):
     """The context-path held."""
     hostnames: list[str] = []
     """The host names it is held on; none means any host."""
-    since: str
+    since: Moment
     """Since when, RFC 3339."""
 
 
@@ -141,7 +180,7 @@ class SseApiStatus(ApiModel):
 
     observed_generation: int | None = None
     """The metadata.generation that this status is about; -1 before anybody looked."""
-    conditions: list[Condition] = []
+    conditions: Conditions = []
     """Accepted, ResolvedRefs, Programmed, Ready; Reconciling, Stalled and Warning where they are true."""
     gateway: str | None = None
     """namespace/name of the gateway that serves it."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from sse_operator.api.conditions import Condition
-from sse_operator.api.fields import Duration
+from sse_operator.api.conditions import Conditions
+from sse_operator.api.fields import CEL_RULES, Duration
 from sse_operator.api.model import ApiModel
 from sse_operator.api.sse_api import TimeoutsSpec
 
@@ -15,8 +15,22 @@ KIND = "SseGateway"
 PLURAL = "ssegateways"
 
 
+VALUES_MESSAGE = "values go with In and NotIn, and these need some"
+
+
 class LabelSelectorRequirement(ApiModel):
     """One requirement of a label selector (Kubernetes LabelSelector)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            CEL_RULES: [
+                {
+                    "rule": "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+                    "message": VALUES_MESSAGE,
+                }
+            ]
+        }
+    )
 
     key: Annotated[str, Field(min_length=1, max_length=317)]
     """Label key."""
@@ -24,6 +38,12 @@ class LabelSelectorRequirement(ApiModel):
     """How the values count."""
     values: Annotated[list[Annotated[str, Field(max_length=63)]], Field(max_length=64)] | None = None
     """Values for In and NotIn."""
+
+    @model_validator(mode="after")
+    def _values_where_used(self) -> LabelSelectorRequirement:
+        if (self.operator in ("In", "NotIn")) != bool(self.values):
+            raise ValueError(VALUES_MESSAGE)
+        return self
 
 
 class LabelSelector(ApiModel):
@@ -35,8 +55,22 @@ class LabelSelector(ApiModel):
     """Requirements that must hold."""
 
 
+SELECTOR_MESSAGE = "selector goes with from: Selector, and from: Selector needs one"
+
+
 class AllowedNamespaces(ApiModel):
     """From which namespaces SseApis may attach."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            CEL_RULES: [
+                {
+                    "rule": "(has(self.from) && self.from == 'Selector') == has(self.selector)",
+                    "message": SELECTOR_MESSAGE,
+                }
+            ]
+        }
+    )
 
     from_: Annotated[Literal["Same", "All", "Selector"], Field(alias="from")] = "Same"
     """Same: the gateway's own; All: any; Selector: those whose labels match the selector."""
@@ -48,9 +82,6 @@ class AllowedNamespaces(ApiModel):
         if (self.from_ == "Selector") != (self.selector is not None):
             raise ValueError(SELECTOR_MESSAGE)
         return self
-
-
-SELECTOR_MESSAGE = "selector goes with from: Selector, and from: Selector needs one"
 
 
 class GatewayDefaults(ApiModel):
@@ -87,7 +118,7 @@ class SseGatewayStatus(ApiModel):
 
     observed_generation: int | None = None
     """The metadata.generation that this status is about; -1 before anybody looked."""
-    conditions: list[Condition] = []
+    conditions: Conditions = []
     """Accepted, ResolvedRefs, Programmed, Ready; Reconciling and Stalled where they are true."""
     revision: int | None = None
     """The newest revision of its config."""

@@ -25,7 +25,7 @@ class Environment:
     """What the compiler must know of where it runs, and is the same for all gateways."""
 
     default_gateway: DefaultGateway = DefaultGateway()
-    targets: TargetGuard = TargetGuard()
+    targets: TargetGuard = field(default_factory=TargetGuard)
     """Where upstream connections may not go: see `compiler.targets`."""
 
 
@@ -37,8 +37,8 @@ class GatewayInputs:
     """namespace/name of the gateway, which may not exist."""
     gateway: SseGateway | None
     apis: Sequence[SseApi]
-    """Every SseApi whose gateway this is (`attach.gateway_key_of`), allowed or not, being deleted or not; in the order of the files
-    where there are files."""
+    """Every SseApi whose gateway this is (`attach.gateway_key_of`), allowed or not, being deleted or not; in the order
+    of the files where there are files."""
     namespace_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Labels of the namespaces that have SseApis here."""
 
@@ -51,7 +51,8 @@ class ApiResult:
     accepted: Verdict
     resolved_refs: Verdict
     entry: Api | None
-    """Its config entry (with `unavailable` where it holds its path without being served); None where it has none."""
+    """Its config entry (with `unavailable` where it holds its path without being served); None where it has none. Its
+    revision is not stamped yet: see `Revised.revisions`."""
     claim: Claim | None
     """The context-path it holds now; None where it holds none."""
     warnings: tuple[Warned, ...] = ()
@@ -72,7 +73,7 @@ class CompiledGateway:
     results: Mapping[str, ApiResult]
     """By SseApi key (namespace/name), every SseApi of the inputs that is not being deleted."""
     accepted: Verdict
-    """Of the gateway itself."""
+    """Of the gateway itself. Where it is not True, nothing is to be written."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,10 @@ class Revised:
     """Ids of shards to write."""
     removed: tuple[str, ...]
     """Ids of shards to delete, after the index is written."""
-
-    index_changed: bool = False
+    index_changed: bool
+    """Whether the index is to be written, after the shards."""
+    revisions: Mapping[str, int]
+    """The revision of each entry, by SseApi key."""
 
 
 @dataclass(frozen=True)

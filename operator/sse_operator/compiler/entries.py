@@ -1,0 +1,84 @@
+"""One SseApi to one config entry: defaults filled in, durations in seconds, or why it answers 503."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sse_operator.api.fields import seconds_of
+from sse_operator.api.objects import SseApi
+from sse_operator.api.sse_api import SseApiSpec, TimeoutsSpec
+from sse_operator.api.sse_gateway import GatewayDefaults
+from sse_operator.compiler.claims import ANY_HOST
+from sse_proxy.config import Api, Endpoint, Keyless, Timeouts, Unavailable, Upstream
+
+DEFAULT_TIMEOUTS = {"connect": "5s", "response": "2m", "idle": "1h", "stream": "0s", "write": "1m"}
+"""The last word on timeouts, where neither the SseApi nor its gateway says anything."""
+
+TARGET_NAME = "target"
+"""The name of the one endpoint of an SseApi with `target`."""
+
+CLIENT_MESSAGES = {
+    "Suspended": "This API is suspended by its owner.",
+    "InvalidSpec": "This API's configuration has faults; its owner finds them in its status.",
+    "InternalError": "This API's configuration could not be compiled; its owner finds more in its status.",
+    "ContextPathConflict": "This API is in conflict with another; its owner finds more in its status.",
+    "NestedContextPath": "This API is in conflict with another; its owner finds more in its status.",
+}
+"""What a client may know of the reason for a 503."""
+
+
+def entry_of(
+    api: SseApi, spec: SseApiSpec, context_path: str, hosts: Sequence[str], defaults: GatewayDefaults | None
+) -> Api:
+    """The entry that serves the SseApi, or says that it is suspended."""
+    return Api(
+        namespace=api.metadata.namespace,
+        name=api.metadata.name,
+        hostnames=tuple(host for host in hosts if host != ANY_HOST),
+        context_path=context_path,
+        version=spec.version or "",
+        generation=api.metadata.generation,
+        unavailable=_unavailable("Suspended") if spec.suspend else None,
+        endpoints=_endpoints(spec),
+        timeouts=_timeouts(spec.timeouts, defaults.timeouts if defaults else None),
+        upstream=Upstream(
+            keep_alive=True if spec.upstream is None or spec.upstream.keep_alive is None else spec.upstream.keep_alive
+        ),
+        plan=Keyless(),
+    )
+
+
+def unavailable_entry(api: SseApi, context_path: str, hosts: Sequence[str], reason: str) -> Api:
+    """The entry that holds the path and answers 503 for `reason`."""
+    return Api(
+        namespace=api.metadata.namespace,
+        name=api.metadata.name,
+        hostnames=tuple(host for host in hosts if host != ANY_HOST),
+        context_path=context_path,
+        generation=api.metadata.generation,
+        unavailable=_unavailable(reason),
+    )
+
+
+def _unavailable(reason: str) -> Unavailable:
+    return Unavailable(reason=reason, message=CLIENT_MESSAGES[reason])
+
+
+def _endpoints(spec: SseApiSpec) -> tuple[Endpoint, ...]:
+    if spec.target is not None:
+        return (Endpoint(name=TARGET_NAME, url=spec.target),)
+    return tuple(
+        Endpoint(name=endpoint.name, url=endpoint.target, weight=1 if endpoint.weight is None else endpoint.weight)
+        for endpoint in spec.endpoints or ()
+    )
+
+
+def _timeouts(own: TimeoutsSpec | None, defaults: TimeoutsSpec | None) -> Timeouts:
+    def seconds(name: str) -> float | None:
+        for source in (own, defaults):
+            value = getattr(source, name, None)
+            if value is not None:
+                return seconds_of(value) or None
+        return seconds_of(DEFAULT_TIMEOUTS[name]) or None
+
+    return Timeouts(**{name: seconds(name) for name in DEFAULT_TIMEOUTS})

@@ -1,0 +1,175 @@
+"""All of one gateway: which SseApis it serves, from which config, and what is to be said of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sse_operator.api.conditions import Verdict
+from sse_operator.api.objects import Fault, SseApi, SseGateway
+from sse_operator.api.sse_api import Claim
+from sse_operator.api.sse_gateway import SseGatewaySpec
+from sse_operator.compiler.attach import may_attach
+from sse_operator.compiler.claims import ANY_HOST, Holding, Refusal, Route, settle
+from sse_operator.compiler.entries import entry_of, unavailable_entry
+from sse_operator.compiler.model import ApiResult, CompiledGateway, Environment, GatewayInputs
+from sse_operator.compiler.reasons import SSE_API_REASONS, SSE_GATEWAY_REASONS
+from sse_proxy.config import Settings
+
+FAULTS_TOLD = 8
+"""A condition's message is for people: so many faults of an object it tells, and how many more there are."""
+
+
+def compile_gateway(inputs: GatewayInputs, environment: Environment, now: datetime) -> CompiledGateway:
+    """The gateway's config, and the verdicts on it and on its SseApis, as far as resources alone tell.
+
+    `now` (aware) stamps claims that are new. Where `accepted` of the result is not True (the gateway does not exist, is
+    being deleted, or has faults), there is no config to write: what its proxies serve stays as it is, and what its
+    SseApis hold stays theirs. One SseApi that cannot be compiled harms no other."""
+    namespace, _, name = inputs.key.partition("/")
+    settings = Settings(namespace=namespace, name=name, targets=environment.targets)
+    apis = [api for api in inputs.apis if api.metadata.deletion_timestamp is None]
+    gateway = inputs.gateway
+    if gateway is None or gateway.metadata.deletion_timestamp is not None:
+        missing = f"SseGateway {inputs.key} {'does not exist' if gateway is None else 'is being deleted'}"
+        return CompiledGateway(
+            settings=settings,
+            entries=(),
+            results={api.metadata.key: _waiting(api, inputs.key, "GatewayNotFound", missing) for api in apis},
+            accepted=Verdict("Accepted", "Unknown", "GatewayNotFound", missing),
+        )
+    if gateway.spec is None:
+        faulty = f"SseGateway {inputs.key} has faults: see its conditions"
+        return CompiledGateway(
+            settings=settings,
+            entries=(),
+            results={api.metadata.key: _waiting(api, inputs.key, "GatewayInvalid", faulty) for api in apis},
+            accepted=Verdict(
+                "Accepted", SSE_GATEWAY_REASONS["InvalidSpec"].accepted, "InvalidSpec", told(gateway.faults)
+            ),
+        )
+    results = _results(apis, inputs, gateway, gateway.spec, now)
+    return CompiledGateway(
+        settings=settings,
+        entries=tuple(
+            sorted(
+                (result.entry for result in results.values() if result.entry is not None),
+                key=lambda entry: (entry.namespace, entry.name),
+            )
+        ),
+        results=results,
+        accepted=Verdict("Accepted", "True", "Accepted"),
+    )
+
+
+def refuse_unattached(api: SseApi) -> ApiResult:
+    """What became of an SseApi that belongs to no gateway, because its gatewayRef is faulty."""
+    return _refused(api, "InvalidSpec", told(api.faults))
+
+
+def _results(
+    apis: Iterable[SseApi], inputs: GatewayInputs, gateway: SseGateway, spec: SseGatewaySpec, now: datetime
+) -> dict[str, ApiResult]:
+    results: dict[str, ApiResult] = {}
+    attached: list[SseApi] = []
+    for api in apis:
+        namespace = api.metadata.namespace
+        labels = inputs.namespace_labels.get(namespace, {})
+        if may_attach(namespace, gateway.metadata.namespace, spec.allowed_namespaces, labels):
+            attached.append(api)
+        else:
+            results[api.metadata.key] = _refused(
+                api,
+                "NotAllowedByGateway",
+                f"SseGateway {inputs.key} does not let SseApis of namespace {namespace} attach: "
+                "its allowedNamespaces must, or gatewayRef must name another",
+            )
+    held = settle(attached, gateway_key=inputs.key, allow_nested=bool(spec.allow_nested_context_paths), now=now)
+    for api in attached:
+        results[api.metadata.key] = _result(api, spec, held.get(api.metadata.key))
+    return results
+
+
+def _result(api: SseApi, gateway: SseGatewaySpec, holding: Holding | None) -> ApiResult:
+    if api.spec is None or holding is None:
+        return _refused(api, "InvalidSpec", told(api.faults), holding)
+    if holding.refusal:
+        return _refused(api, holding.refusal.reason, _told_refusal(holding.refusal, api), holding)
+    try:
+        entry = entry_of(api, api.spec, holding.context_path, holding.hosts, gateway.defaults)
+    except Exception as error:  # one object that nobody foresaw must not stop all the others
+        return _refused(api, "InternalError", f"could not be compiled: {error!r}", holding)
+    return ApiResult(
+        api=api,
+        accepted=Verdict("Accepted", "True", "Accepted", f"Attached to SseGateway {_gateway_of(holding)}"),
+        resolved_refs=Verdict("ResolvedRefs", "True", "ResolvedRefs"),
+        entry=entry,
+        claim=holding.claim,
+    )
+
+
+def _gateway_of(holding: Holding) -> str:
+    return holding.claim.gateway if holding.claim else ""
+
+
+def _refused(api: SseApi, reason: str, message: str, holding: Holding | None = None) -> ApiResult:
+    """An SseApi that is not served; it answers 503 on what it holds."""
+    row = SSE_API_REASONS[reason]
+    holds = holding is not None and holding.hosts
+    return ApiResult(
+        api=api,
+        accepted=Verdict("Accepted", row.accepted, reason, message),
+        resolved_refs=_resolved(reason, message),
+        entry=unavailable_entry(api, holding.context_path, holding.hosts, reason) if holding and holds else None,
+        claim=holding.claim if holding else None,
+    )
+
+
+def _waiting(api: SseApi, gateway_key: str, reason: str, message: str) -> ApiResult:
+    """An SseApi whose gateway cannot be compiled: it keeps what it holds, and nothing is judged anew."""
+    result = _refused(api, reason, message)
+    if api.spec is None:
+        result = _refused(api, "InvalidSpec", told(api.faults))
+    return ApiResult(
+        api=api,
+        accepted=result.accepted,
+        resolved_refs=result.resolved_refs,
+        entry=None,
+        claim=_kept(api.status.claim, gateway_key),
+    )
+
+
+def _kept(claim: Claim | None, gateway_key: str) -> Claim | None:
+    return claim if claim and claim.gateway == gateway_key else None
+
+
+def _resolved(reason: str, message: str) -> Verdict:
+    row = SSE_API_REASONS[reason]
+    if row.resolved_refs == "True":
+        return Verdict("ResolvedRefs", "True", "ResolvedRefs")
+    return Verdict("ResolvedRefs", row.resolved_refs, reason, message)
+
+
+def told(faults: Iterable[Fault]) -> str:
+    """The faults as a condition's message: the first few, and how many more."""
+    lines = [str(fault) for fault in faults]
+    more = f"; and {len(lines) - FAULTS_TOLD} more" if len(lines) > FAULTS_TOLD else ""
+    return "; ".join(lines[:FAULTS_TOLD]) + more
+
+
+def _told_refusal(refusal: Refusal, api: SseApi) -> str:
+    if refusal.reason == "ContextPathConflict":
+        return (
+            f"{_told_route(refusal.route)} is held by SseApi {refusal.holder}: "
+            "choose another contextPath or host name, or it takes over when the holder goes"
+        )
+    return (
+        f"{_told_route(refusal.route)} is nested with {_told_route(refusal.held)}, which SseApi {refusal.holder} of "
+        f"another namespace than {api.metadata.namespace} holds: choose another contextPath, or set "
+        "allowNestedContextPaths on the SseGateway"
+    )
+
+
+def _told_route(route: Route) -> str:
+    host, path = route
+    return f"contextPath {path} on any host" if host == ANY_HOST else f"contextPath {path} on host {host}"
