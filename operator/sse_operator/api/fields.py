@@ -18,6 +18,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 CEL_RULES = "x-kubernetes-validations"
 
+READS_AS = "x-reads-as"
+"""In a field's JSON schema: what its string is, for people."""
+
 
 def cel_string(text: str) -> str:
     """`text` as a CEL string literal."""
@@ -92,9 +95,9 @@ def ruled(rules: tuple[Rule, ...]) -> Callable[[str], str]:
     return check
 
 
-def cel_of(rules: tuple[Rule, ...]) -> dict[str, Any]:
-    """The rules for a field's JSON schema."""
-    return {CEL_RULES: [{"rule": rule.cel, "message": rule.message} for rule in rules]}
+def cel_of(rules: tuple[Rule, ...], reads_as: str) -> dict[str, Any]:
+    """The rules for a field's JSON schema, and what its string is."""
+    return {READS_AS: reads_as, CEL_RULES: [{"rule": rule.cel, "message": rule.message} for rule in rules]}
 
 
 def unique(noun: str) -> Callable[[list[str]], list[str]]:
@@ -137,14 +140,14 @@ LABEL_NAME_RULES = (
 
 ObjectName = Annotated[
     str,
-    Field(min_length=1, max_length=253, json_schema_extra=cel_of(OBJECT_NAME_RULES)),
+    Field(min_length=1, max_length=253, json_schema_extra=cel_of(OBJECT_NAME_RULES, "name")),
     AfterValidator(ruled(OBJECT_NAME_RULES)),
 ]
 """A Kubernetes object name (RFC 1123 subdomain)."""
 
 LabelName = Annotated[
     str,
-    Field(min_length=1, max_length=63, json_schema_extra=cel_of(LABEL_NAME_RULES)),
+    Field(min_length=1, max_length=63, json_schema_extra=cel_of(LABEL_NAME_RULES, "name")),
     AfterValidator(ruled(LABEL_NAME_RULES)),
 ]
 """A namespace's name, or another RFC 1123 label."""
@@ -158,7 +161,7 @@ VERSION_RULES = (
 
 Version = Annotated[
     str,
-    Field(min_length=1, max_length=63, json_schema_extra=cel_of(VERSION_RULES)),
+    Field(min_length=1, max_length=63, json_schema_extra=cel_of(VERSION_RULES, "string")),
     AfterValidator(ruled(VERSION_RULES)),
 ]
 """The version of an API, as its owner counts."""
@@ -177,7 +180,7 @@ CONTEXT_PATH_RULES = (
 
 ContextPath = Annotated[
     str,
-    Field(min_length=1, max_length=1024, json_schema_extra=cel_of(CONTEXT_PATH_RULES)),
+    Field(min_length=1, max_length=1024, json_schema_extra=cel_of(CONTEXT_PATH_RULES, "path")),
     AfterValidator(ruled(CONTEXT_PATH_RULES)),
 ]
 
@@ -217,7 +220,7 @@ TARGET_RULES = (
 
 Target = Annotated[
     str,
-    Field(min_length=1, max_length=2048, json_schema_extra=cel_of(TARGET_RULES)),
+    Field(min_length=1, max_length=2048, json_schema_extra=cel_of(TARGET_RULES, "URL")),
     AfterValidator(ruled(TARGET_RULES)),
 ]
 
@@ -230,9 +233,11 @@ HOSTNAME_RULES = (
 
 Hostname = Annotated[
     str,
-    Field(min_length=1, max_length=253, json_schema_extra=cel_of(HOSTNAME_RULES)),
+    Field(min_length=1, max_length=253, json_schema_extra=cel_of(HOSTNAME_RULES, "host name")),
     AfterValidator(ruled(HOSTNAME_RULES)),
 ]
+
+DURATION_TYPE = "duration"
 
 DURATION = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"
 """Gateway API duration (GEP-2257)."""
@@ -276,7 +281,10 @@ Duration = Annotated[
     str,
     Field(
         max_length=32,
-        json_schema_extra={CEL_RULES: [{"rule": _DURATION_CEL, "message": DURATION_MESSAGE}]},
+        json_schema_extra={
+            READS_AS: DURATION_TYPE,
+            CEL_RULES: [{"rule": _DURATION_CEL, "message": DURATION_MESSAGE}],
+        },
     ),
     BeforeValidator(_with_unit),
     AfterValidator(_duration),
