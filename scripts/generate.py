@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from reference import fields_table, reference_page
 
+from reference import fields_table, reference_page
 from sse_operator.api import GROUP, sse_api, sse_gateway
 from sse_operator.api.crd import sse_api_crd, sse_gateway_crd
 
