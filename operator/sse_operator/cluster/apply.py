@@ -1,0 +1,137 @@
+"""Writes of what a gateway owns: only what differs, never over what is somebody else's.
+
+Whether an object is as it should be is told without asking: the annotation `sse-gateway.dev/applied` has the digest of
+what was applied last (so a field that we no longer set is noticed), and every field that we set must be there with our
+value (so a change by hand is noticed). Fields of others, such as an autoscaler's replicas or an admin's annotation,
+do not count and stay, since server-side apply leaves them alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from sse_operator.api import GROUP
+from sse_operator.api.objects import SseGateway
+from sse_operator.cluster.api_server import ApiServer
+from sse_operator.cluster.errors import ApiServerError, ForeignObjectError
+from sse_operator.cluster.kinds import CHILDREN, Kind, kind_of
+from sse_operator.cluster.store import Name, Store
+from sse_operator.resources.names import Object, owned_by
+
+logger = logging.getLogger(__name__)
+
+APPLIED = f"{GROUP}/applied"
+
+
+class Applier:
+    """Brings a gateway's objects to what they should be."""
+
+    def __init__(self, api: ApiServer, store: Store) -> None:
+        self._api = api
+        self._store = store
+
+    async def apply(self, gateway: SseGateway, document: Object) -> bool:
+        """Write the object if it differs. Whether it did. Raises ForeignObjectError, ApiServerError."""
+        kind, name = kind_of(document), name_of(document)
+        live = self._store.children[kind].get(name)
+        if live is None:
+            live = await self._unlabelled(kind, name)
+        if live is not None and not owned_by(live, gateway):
+            raise ForeignObjectError(kind.name, "/".join(name))
+        stamped = _stamped(document)
+        if live is not None and is_as_applied(stamped, live):
+            return False
+        self._store.put(kind, await self._api.apply(kind, stamped))
+        logger.info("applied", extra={"gateway": gateway.metadata.key, "object": f"{kind.name} {name[0]}/{name[1]}"})
+        return True
+
+    async def create(self, gateway: SseGateway, document: Object) -> Object:
+        """Create the object where there is none: the object as it is now. Raises ForeignObjectError, ApiServerError."""
+        kind, name = kind_of(document), name_of(document)
+        live = self._store.children[kind].get(name) or await self._unlabelled(kind, name)
+        if live is None:
+            live = await self._api.create(kind, document)
+            self._store.put(kind, live)
+        if not owned_by(live, gateway):
+            raise ForeignObjectError(kind.name, "/".join(name))
+        return live
+
+    async def prune(
+        self, gateway: SseGateway, keep: Iterable[tuple[Kind, Name]], kinds: Iterable[Kind] = CHILDREN
+    ) -> int:
+        """Delete what the gateway owns of these kinds and is not in `keep`. How many were deleted."""
+        kept = set(keep)
+        pruned = 0
+        for kind in kinds:
+            for live in self._store.children[kind].of_gateway(gateway.metadata.key):
+                name = name_of(live)
+                if (kind, name) in kept or not owned_by(live, gateway) or "deletionTimestamp" in live["metadata"]:
+                    continue
+                await self._delete(kind, live)
+                pruned += 1
+        return pruned
+
+    async def _delete(self, kind: Kind, live: Object) -> None:
+        metadata = live["metadata"]
+        try:
+            await self._api.delete(
+                kind,
+                metadata["namespace"],
+                metadata["name"],
+                uid=metadata["uid"],
+                version=metadata["resourceVersion"],
+            )
+        except ApiServerError as error:
+            if not error.not_found:
+                raise
+        self._store.delete(kind, live)
+        logger.info("pruned", extra={"object": f"{kind.name} {metadata['namespace']}/{metadata['name']}"})
+
+    async def _unlabelled(self, kind: Kind, name: Name) -> Object | None:
+        """An object that our selector does not show: somebody else's, or one of ours that lost its labels."""
+        try:
+            return await self._api.get(kind, *name)
+        except ApiServerError as error:
+            if error.not_found:
+                return None
+            raise
+
+
+def name_of(document: Object) -> Name:
+    """(namespace, name)."""
+    return document["metadata"].get("namespace", ""), document["metadata"]["name"]
+
+
+def is_as_applied(stamped: Object, live: Object) -> bool:
+    """Whether every field of `stamped` is in `live` with the same value. Lists of objects are matched item by item,
+    in any order and with others between them; lists of values must be equal."""
+    return _within(stamped, live)
+
+
+def _within(wanted: Any, live: Any) -> bool:
+    match wanted:
+        case dict():
+            return isinstance(live, dict) and all(
+                key in live and _within(value, live[key]) for key, value in wanted.items()
+            )
+        case list() if wanted and isinstance(wanted[0], dict):
+            if not isinstance(live, list):
+                return False
+            if len(live) == len(wanted) and all(_within(item, other) for item, other in zip(wanted, live, strict=True)):
+                return True
+            return all(any(_within(item, other) for other in live) for item in wanted)
+        case _:
+            return bool(wanted == live)
+
+
+def _stamped(document: Object) -> Object:
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    metadata = document["metadata"]
+    return {
+        **document,
+        "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), APPLIED: digest}},
+    }

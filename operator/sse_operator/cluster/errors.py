@@ -1,0 +1,60 @@
+"""Every error of the operator. All but `LeaseLostError` are passing: the work is tried again later, with a pause that
+grows."""
+
+from __future__ import annotations
+
+
+class OperatorError(Exception):
+    """Something that the operator could not do; the message tells what, and what would help."""
+
+
+class ApiServerError(OperatorError):
+    """The API server refused a request.
+
+    `status` is the HTTP status, `reason` Kubernetes' word for it, `retry_after` the pause in seconds that it asks for.
+    """
+
+    def __init__(self, request: str, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{request}: {status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+
+    @property
+    def not_found(self) -> bool:
+        """The object, or its namespace, is not there (any more)."""
+        return self.status == 404
+
+    @property
+    def conflict(self) -> bool:
+        """Somebody else was quicker: the object exists already, or is not what it was."""
+        return self.status == 409
+
+    @property
+    def passing(self) -> bool:
+        """It says nothing about the object: a conflict, too many requests, no valid login, a fault of the server's."""
+        return self.status in (401, 404, 408, 409, 429) or self.status >= 500
+
+    @property
+    def terminating(self) -> bool:
+        """The namespace is being deleted and takes nothing new."""
+        return self.status == 403 and "because it is being terminated" in str(self)
+
+
+class ApiServerUnreachableError(OperatorError):
+    """No answer from the API server: no connection, or none in time."""
+
+
+class ForeignObjectError(OperatorError):
+    """An object of the name that a gateway needs exists, and belongs to somebody else."""
+
+    def __init__(self, kind: str, key: str) -> None:
+        super().__init__(f"{kind} {key} exists and is not this gateway's: rename or delete it, or rename the gateway")
+
+
+class CrdsMissingError(OperatorError):
+    """The API server does not serve SseApis and SseGateways."""
+
+
+class LeaseLostError(OperatorError):
+    """This process does not lead any more, or cannot be sure that it does: it has to end."""

@@ -1,0 +1,33 @@
+"""How far the proxies of a gateway have come, from what they said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from sse_operator.compiler.model import Programmed
+from sse_proxy.config import shard_ids
+
+
+def read_loaded(content: bytes) -> Mapping[str, int] | None:
+    """The revisions in a proxy's answer to `GET /config`, by shard id, `""` for all that are not named; None where it
+    is no such answer.
+
+    `{"revision": 12, "shards": {"07": 11}}`: all shards of revision 12 are loaded, but 07 is still of 11."""
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        return None
+    revision, shards = (answer.get("revision"), answer.get("shards")) if isinstance(answer, dict) else (None, None)
+    if not isinstance(revision, int) or (shards is not None and not isinstance(shards, dict)):
+        return None
+    return {"": revision, **{str(key): value for key, value in (shards or {}).items() if isinstance(value, int)}}
+
+
+def behind(programmed: Programmed, revision: int) -> set[str]:
+    """Names of the pods that do not have all of `revision` yet, or did not say."""
+    return set(programmed.unreachable) | {
+        pod
+        for pod, loaded in programmed.loaded.items()
+        if any(loaded.get(shard, loaded.get("", 0)) < revision for shard in shard_ids())
+    }

@@ -1,0 +1,182 @@
+"""`sse-gateway operator`: the process.
+
+    kopf on.event ──▶ store ──▶ queue of gateway keys ──▶ workers: reconcile (the leader only)
+    sweep: list everything, evict ghosts, enqueue all ──▲
+
+Followers watch and sweep as the leader does, so that they are warm when they take over. The process ends, to be
+started anew, when it loses the lease or when anything ends that should not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+
+from sse_operator.cluster.api_server import ApiServer
+from sse_operator.cluster.default_gateways import DefaultGateways
+from sse_operator.cluster.errors import OperatorError
+from sse_operator.cluster.lease import Elector
+from sse_operator.cluster.logs import log_to_stderr
+from sse_operator.cluster.proxies import Proxies
+from sse_operator.cluster.queue import WorkQueue
+from sse_operator.cluster.reconcile import RECONCILE_TIMEOUT, Reconciler
+from sse_operator.cluster.settings import OperatorSettings, settings_of
+from sse_operator.cluster.settings import add_arguments as add_arguments
+from sse_operator.cluster.store import Store
+from sse_operator.cluster.sweep import RETRY, Sweeper, api_server_addresses
+from sse_operator.cluster.watch import watch
+from sse_operator.compiler.model import Environment
+from sse_operator.compiler.targets import cluster_guard
+from sse_operator.resources.deployment import ProxyPods
+from sse_operator.resources.workload import Workload
+
+logger = logging.getLogger(__name__)
+
+SETTLE = 0.05
+"""Seconds that a change waits for others of the same gateway: what `kubectl apply` brings at once is one write."""
+
+SWEEP_OVERDUE = 60.0
+"""Seconds beyond its interval after which a sweep that did not come makes the process unhealthy."""
+
+
+class Operator:
+    """Everything one process consists of."""
+
+    def __init__(self, settings: OperatorSettings, api: ApiServer, proxies: Proxies, store: Store) -> None:
+        self._settings = settings
+        self._api = api
+        self._store = store
+        self._queue = WorkQueue(self._work, workers=settings.workers)
+        self._sweeper = Sweeper(api, store, settings.namespaces, time.monotonic)
+        self._elector = (
+            Elector(
+                api,
+                settings.operator_namespace or "default",
+                settings.lease_name,
+                settings.identity,
+                clock=time.monotonic,
+            )
+            if settings.lease_name
+            else None
+        )
+        self._started = time.monotonic()
+        self._guarded = asyncio.Event()
+        self._reconciler = Reconciler(
+            api,
+            store,
+            proxies,
+            DefaultGateways(api, store, settings.default_gateway_grace, time.monotonic),
+            Workload(
+                ProxyPods(settings.image, settings.image_pull_policy, settings.image_pull_secrets),
+                settings.operator_namespace,
+            ),
+            Environment(default_gateway=settings.default_gateway),
+            now=lambda: datetime.now(UTC),
+            clock=time.monotonic,
+            again=lambda key, delay: self._queue.add(key, delay),
+        )
+        if self._elector:
+            api.fence = self._elector.check
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT. Raises OperatorError."""
+        # Before kopf: it cancels tasks that were started after it.
+        engine = asyncio.create_task(self._engine(), name="engine")
+        shell = asyncio.create_task(
+            watch(
+                self._api,
+                self._store,
+                namespaces=self._settings.namespaces,
+                enqueue=lambda key: self._queue.add(key, SETTLE),
+                alive=self._check_alive,
+                health_address=self._settings.health_address,
+            ),
+            name="kopf",
+        )
+        try:
+            await asyncio.wait({engine, shell}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (engine, shell):
+                task.cancel()
+            results = await asyncio.gather(engine, shell, return_exceptions=True)
+            if self._elector:
+                await self._elector.release()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _engine(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._sweeper.run(self._settings.sweep_interval, self._swept), name="sweep")
+            group.create_task(self._guard_targets(), name="target guard")
+            if self._elector:
+                await self._elector.acquire()
+                group.create_task(self._elector.keep(), name="lease")
+            await self._sweeper.completed.wait()
+            await self._guarded.wait()
+            await self._queue.run()
+
+    async def _work(self, key: str) -> None:
+        await self._reconciler.work(key)
+
+    def _swept(self) -> None:
+        for key in self._store.gateway_keys():
+            self._queue.add(key)
+
+    async def _guard_targets(self) -> None:
+        """Keep the networks that no target may be in current: the API server's addresses can change."""
+        while True:
+            try:
+                addresses = await api_server_addresses(self._api, os.environ.get("KUBERNETES_SERVICE_HOST"))
+            except OperatorError as error:
+                logger.warning("addresses of the API server: %s", error)
+                await asyncio.sleep(RETRY)
+                continue
+            guard = cluster_guard(addresses, self._settings.allow_target_networks)
+            if guard != self._reconciler.environment.targets:
+                self._reconciler.environment = Environment(self._settings.default_gateway, guard)
+                self._guarded.set()
+                self._swept()
+            await asyncio.sleep(self._settings.sweep_interval)
+
+    def _check_alive(self) -> None:
+        """Raises what is wrong, for the liveness endpoint."""
+        now = time.monotonic()
+        swept = self._sweeper.swept_at or self._started
+        if now - swept > self._settings.sweep_interval + SWEEP_OVERDUE:
+            raise OperatorError(f"no complete sweep for {now - swept:.0f} s")
+        if (busy := self._queue.longest_active()) > RECONCILE_TIMEOUT * 1.5:
+            raise OperatorError(f"a worker has been at one gateway for {busy:.0f} s")
+
+
+async def operate(settings: OperatorSettings) -> None:
+    """Run an operator with these settings until it is told to end. Raises OperatorError."""
+    async with AsyncExitStack() as stack:
+        api = await ApiServer.connect()
+        stack.push_async_callback(api.close)
+        store = Store(settings.default_gateway)
+        proxies = await stack.enter_async_context(Proxies(api, store))
+        await Operator(settings, api, proxies, store).run()
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Exit code 0 after SIGTERM or SIGINT, 1 when the process has to be started anew."""
+    settings = settings_of(arguments)
+    try:
+        log_to_stderr(settings.log_level)
+    except ValueError as error:
+        print(f"sse-gateway operator: --log-level: {error}", file=sys.stderr)
+        return 2
+    code = 0
+    try:
+        asyncio.run(operate(settings))
+    except* OperatorError as errors:
+        code = 1
+        logger.error("ending: %s", errors.exceptions[0])
+    return code

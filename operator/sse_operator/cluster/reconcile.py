@@ -1,0 +1,294 @@
+"""One gateway from what is to what should be: compile, write what differs, ask the proxies, write the statuses.
+
+Level-triggered: it looks at the whole of the gateway, whatever it was that changed, and a second run in a row writes
+nothing. The order of writing is what the proxies rely on: shards, then the index that names them, then what is no
+longer named goes; only then are the pods nudged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sse_operator.api.objects import SseApi, SseGateway
+from sse_operator.api.sse_gateway import SseGatewaySpec
+from sse_operator.cluster.api_server import ApiServer, settle
+from sse_operator.cluster.apply import Applier, name_of
+from sse_operator.cluster.default_gateways import DefaultGateways
+from sse_operator.cluster.errors import ApiServerError, ForeignObjectError, LeaseLostError, OperatorError
+from sse_operator.cluster.kinds import CHILDREN, CONFIG_MAPS, SECRETS, kind_of
+from sse_operator.cluster.loaded import behind
+from sse_operator.cluster.proxies import Proxies
+from sse_operator.cluster.queue import WorkFailedError
+from sse_operator.cluster.statuses import StatusWriter
+from sse_operator.cluster.store import UNATTACHED, Store
+from sse_operator.compiler.gateway import compile_gateway, refuse_unattached
+from sse_operator.compiler.model import CompiledGateway, Environment, GatewayInputs, Programmed, Revised
+from sse_operator.compiler.revisions import revise
+from sse_operator.compiler.status import sse_api_status, sse_gateway_status
+from sse_operator.compiler.verdicts import api_verdicts, gateway_verdicts
+from sse_operator.resources.admin_token import admin_token_secret, token_of
+from sse_operator.resources.config_maps import index_config_map, shard_config_map, written_config
+from sse_operator.resources.names import Object, service_host
+from sse_operator.resources.workload import Workload, workload
+
+logger = logging.getLogger(__name__)
+
+NUDGE_INTERVAL = 1.0
+"""Seconds between two nudges of a gateway's pods."""
+
+FIRST_ASK, LONGEST_ASK = 0.2, 5.0
+"""Seconds between two questions to proxies that have not loaded the config yet; doubles each time."""
+
+RECONCILE_TIMEOUT = 120.0
+"""Seconds for one run; every request in it has a limit of its own."""
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What became of a gateway's objects."""
+
+    revised: Revised
+    config_changed: bool
+    token: str | None
+    refusal: str
+    """What the API server said to one of the objects, if it refused any."""
+
+
+class Reconciler:
+    """Does the work for one key of the queue. `now` is the wall clock, `clock` a monotonic one."""
+
+    def __init__(
+        self,
+        api: ApiServer,
+        store: Store,
+        proxies: Proxies,
+        default_gateways: DefaultGateways,
+        workload_settings: Workload,
+        environment: Environment,
+        *,
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+        again: Callable[[str, float], None],
+    ) -> None:
+        self.environment = environment
+        self._store = store
+        self._proxies = proxies
+        self._default_gateways = default_gateways
+        self._workload = workload_settings
+        self._applier = Applier(api, store)
+        self._statuses = StatusWriter(api, store)
+        self._now = now
+        self._clock = clock
+        self._again = again
+        self._nudged: dict[str, float] = {}
+        self._asked: dict[str, int] = {}
+
+    async def work(self, key: str) -> None:
+        """Reconcile, and have whatever goes wrong tried again. Raises WorkFailedError, LeaseLostError."""
+        try:
+            async with asyncio.timeout(RECONCILE_TIMEOUT):
+                await self.reconcile(key)
+        except LeaseLostError:
+            raise
+        except ApiServerError as error:
+            log = logger.debug if error.conflict or error.terminating else logger.warning
+            log("%s", error, extra={"gateway": key})
+            raise WorkFailedError(str(error), error.retry_after) from error
+        except (OperatorError, TimeoutError) as error:
+            logger.warning("%s", error or "took too long", extra={"gateway": key})
+            raise WorkFailedError(str(error)) from error
+        except Exception as error:  # a fault of ours in one gateway must not stop the others
+            logger.exception("reconcile failed", extra={"gateway": key})
+            raise WorkFailedError(repr(error)) from error
+
+    async def reconcile(self, key: str) -> None:
+        """One run. Raises OperatorError."""
+        apis = self._store.apis.of_gateway(key)
+        if key == UNATTACHED:
+            await self._refuse(apis)
+            return
+        gateway = self._store.gateway(key) or await self._default_gateways.make(key, apis)
+        compiled = compile_gateway(self._inputs(key, gateway, apis), self.environment, self._now())
+        if gateway is None:
+            self._forget(key)
+            await self._write_api_statuses(key, compiled, None, None)
+            return
+        if gateway.spec is None or compiled.accepted.status != "True" or self._leaving(gateway):
+            await self._write_statuses(gateway, compiled, None, None, "")
+            return
+        written = await self._write_objects(gateway, gateway.spec, compiled)
+        programmed = await self._program(gateway, written)
+        await self._write_statuses(gateway, compiled, written.revised, programmed, written.refusal)
+        if (remaining := await self._default_gateways.retire(gateway, apis)) is not None:
+            self._again(key, remaining)
+        if written.refusal:
+            raise WorkFailedError(written.refusal)
+
+    def _inputs(self, key: str, gateway: SseGateway | None, apis: Sequence[SseApi]) -> GatewayInputs:
+        namespaces = {api.metadata.namespace for api in apis}
+        known = {name: namespace for name in namespaces if (namespace := self._store.namespace(name))}
+        return GatewayInputs(
+            key=key,
+            gateway=gateway,
+            apis=apis,
+            namespace_labels={name: namespace.labels for name, namespace in known.items()},
+        )
+
+    def _leaving(self, gateway: SseGateway) -> bool:
+        namespace = self._store.namespace(gateway.metadata.namespace)
+        return gateway.metadata.deletion_timestamp is not None or bool(namespace and namespace.terminating)
+
+    def _forget(self, key: str) -> None:
+        self._nudged.pop(key, None)
+        self._asked.pop(key, None)
+        self._default_gateways.forget(key)
+
+    # Objects
+
+    async def _write_objects(self, gateway: SseGateway, spec: SseGatewaySpec, compiled: CompiledGateway) -> _Written:
+        objects = workload(gateway, spec, self._workload)
+        refusals: list[str] = []
+        revised = self._revised(gateway, compiled)
+        config_changed = False
+        token = None
+        try:
+            config_changed = await self._write_config(gateway, revised)
+            token = await self._admin_token(gateway)
+        except (ApiServerError, ForeignObjectError) as error:
+            refusals.append(_refusal(error))
+        for document in objects:
+            try:
+                await self._applier.apply(gateway, document)
+            except (ApiServerError, ForeignObjectError) as error:
+                refusals.append(_refusal(error))
+        if not refusals:
+            kinds = [kind for kind in CHILDREN if kind not in (CONFIG_MAPS, SECRETS)]
+            await self._applier.prune(gateway, ((kind_of(each), name_of(each)) for each in objects), kinds)
+        return _Written(revised, config_changed, token, "; ".join(refusals))
+
+    def _revised(self, gateway: SseGateway, compiled: CompiledGateway) -> Revised:
+        config_maps = self._store.children[CONFIG_MAPS].of_gateway(gateway.metadata.key)
+        index, shards = written_config(gateway.metadata.name, config_maps)
+        return revise(compiled, index, shards, floor=gateway.status.revision or 0)
+
+    async def _write_config(self, gateway: SseGateway, revised: Revised) -> bool:
+        """Whether anything was written. All shards are compared, not only those that are new: one may have been
+        changed or deleted by hand."""
+        shards = {name: shard_config_map(gateway, name, shard) for name, shard in revised.shards.items()}
+        index = index_config_map(gateway, revised.index)
+        changed = False
+        for document in [*shards.values(), index]:
+            changed |= await self._applier.apply(gateway, document)
+        keep = [(CONFIG_MAPS, name_of(document)) for document in [*shards.values(), index]]
+        await self._applier.prune(gateway, keep, [CONFIG_MAPS])
+        return changed
+
+    async def _admin_token(self, gateway: SseGateway) -> str | None:
+        secret: Object = admin_token_secret(gateway, secrets.token_urlsafe(32))
+        return token_of(await self._applier.create(gateway, secret))
+
+    # Proxies
+
+    async def _program(self, gateway: SseGateway, written: _Written) -> Programmed | None:
+        """What the proxies say of the config, nudged if they need it; asked again soon while they lack some of it."""
+        key, revision = gateway.metadata.key, written.revised.index.revision
+        pods = self._store.pods.of_gateway(key)
+        if written.config_changed:
+            self._asked.pop(key, None)
+            await self._nudge(key, {pod.name for pod in pods}, revision)
+        if written.token is None:
+            return None
+        programmed = await self._proxies.ask(pods, written.token)
+        late = behind(programmed, revision)
+        if not late:
+            self._asked.pop(key, None)
+            return programmed
+        await self._nudge(key, late - set(programmed.unreachable), revision)
+        times = self._asked[key] = self._asked.get(key, 0) + 1
+        self._again(key, min(FIRST_ASK * 2 ** min(times - 1, 30), LONGEST_ASK))
+        return programmed
+
+    async def _nudge(self, key: str, names: set[str], revision: int) -> None:
+        pods = [
+            pod
+            for pod in self._store.pods.of_gateway(key)
+            if pod.name in names and not pod.leaving and pod.nudged_to != str(revision)
+        ]
+        if not pods:
+            return
+        remaining = self._nudged.get(key, float("-inf")) + NUDGE_INTERVAL - self._clock()
+        if remaining > 0:
+            self._again(key, remaining)
+            return
+        self._nudged[key] = self._clock()
+        await settle(*(self._proxies.nudge(pod, revision) for pod in pods))
+
+    # Statuses
+
+    async def _write_statuses(
+        self,
+        gateway: SseGateway,
+        compiled: CompiledGateway,
+        revised: Revised | None,
+        programmed: Programmed | None,
+        refusal: str,
+    ) -> None:
+        key = gateway.metadata.key
+        revision = revised.index.revision if revised else gateway.status.revision or 0
+        pods = self._store.pods.of_gateway(key)
+        status = sse_gateway_status(
+            gateway,
+            gateway_verdicts(gateway, compiled, programmed, revision, apply_failure=refusal),
+            revision=revision,
+            attached=sum(result.accepted.status == "True" for result in compiled.results.values()),
+            ready_replicas=sum(pod.serves for pod in pods),
+            address=service_host(gateway.metadata.namespace, gateway.metadata.name),
+            now=self._now(),
+        )
+        if gateway.metadata.deletion_timestamp is None:
+            # First, since it keeps the revision from going back should the index get lost.
+            await self._statuses.write_gateway(gateway, status)
+        await self._write_api_statuses(key, compiled, revised, programmed)
+
+    async def _write_api_statuses(
+        self, key: str, compiled: CompiledGateway, revised: Revised | None, programmed: Programmed | None
+    ) -> None:
+        namespace, _, name = key.partition("/")
+        base_urls = [f"http://{service_host(namespace, name)}"]
+        revisions = revised.revisions if revised else {}
+        await settle(
+            *(
+                self._statuses.write_api(
+                    result.api,
+                    sse_api_status(
+                        result,
+                        api_verdicts(result, programmed, revisions.get(api_key, 0)),
+                        gateway_key=key,
+                        base_urls=base_urls,
+                        now=self._now(),
+                    ),
+                )
+                for api_key, result in compiled.results.items()
+            )
+        )
+
+    async def _refuse(self, apis: Sequence[SseApi]) -> None:
+        """SseApis whose gatewayRef is faulty: no gateway has them."""
+        for api in apis:
+            if api.metadata.deletion_timestamp is None:
+                result = refuse_unattached(api)
+                verdicts = api_verdicts(result, None, 0)
+                status = sse_api_status(result, verdicts, gateway_key=None, base_urls=(), now=self._now())
+                await self._statuses.write_api(api, status)
+
+
+def _refusal(error: ApiServerError | ForeignObjectError) -> str:
+    """What to tell of an object that was refused. What will pass by itself is raised instead."""
+    if isinstance(error, ApiServerError) and (error.passing or error.terminating):
+        raise error
+    return str(error)

@@ -1,0 +1,92 @@
+"""A complete look at the cluster every few minutes.
+
+A watch can miss what happens while it is broken, above all deletions. The sweep lists everything, so that whatever
+was missed is mended within one interval; and the first sweep is what the workers wait for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import ip_address
+
+from sse_operator.cluster.api_server import ApiServer
+from sse_operator.cluster.errors import ApiServerError, CrdsMissingError, OperatorError
+from sse_operator.cluster.kinds import ENDPOINT_SLICES, SSE_APIS, SSE_GATEWAYS, WATCHED, Kind
+from sse_operator.cluster.store import Store
+
+logger = logging.getLogger(__name__)
+
+RETRY = 2.0
+"""Seconds until a sweep that failed is tried again."""
+
+
+class Sweeper:
+    """Keeps the store complete. `namespaces` are the only ones to look at; none means all."""
+
+    def __init__(self, api: ApiServer, store: Store, namespaces: Sequence[str], clock: Callable[[], float]) -> None:
+        self._api = api
+        self._store = store
+        self._namespaces = namespaces
+        self._clock = clock
+        self.swept_at: float | None = None
+        """When the last complete sweep ended."""
+        self.completed = asyncio.Event()
+        """Set once a first sweep is complete."""
+
+    async def run(self, interval: float, swept: Callable[[], None]) -> None:
+        """Sweep every `interval` seconds until cancelled, and call `swept` after each. Errors are outlasted."""
+        while True:
+            try:
+                await self.sweep()
+            except OperatorError as error:
+                logger.warning("sweep: %s", error)
+                await asyncio.sleep(RETRY)
+                continue
+            swept()
+            await asyncio.sleep(interval)
+
+    async def sweep(self) -> None:
+        """One look at everything. Raises OperatorError; what was listed until then is kept."""
+        for kind in watched_kinds(self._namespaces):
+            for namespace in self._namespaces or (None,):
+                documents, version = await self._list(kind, namespace)
+                self._store.replace(kind, documents, version, namespace)
+                await asyncio.sleep(0)
+        self.swept_at = self._clock()
+        self.completed.set()
+
+    async def _list(self, kind: Kind, namespace: str | None) -> tuple[list[dict[str, object]], int]:
+        try:
+            return await self._api.list(kind, namespace)
+        except ApiServerError as error:
+            if error.not_found and kind in (SSE_APIS, SSE_GATEWAYS):
+                raise CrdsMissingError(
+                    f"the API server serves no {kind.plural}.{kind.group}: install the CRDs of this release"
+                ) from error
+            raise
+
+
+def watched_kinds(namespaces: Sequence[str]) -> Iterable[Kind]:
+    """The kinds to look at: with a list of namespaces none that are cluster-wide."""
+    return [kind for kind in WATCHED if kind.namespaced or not namespaces]
+
+
+async def api_server_addresses(api: ApiServer, service_host: str | None) -> set[str]:
+    """The addresses of the API server, as far as they can be told: its Service's, its endpoints', and the one that the
+    operator uses. Raises OperatorError."""
+    hosts = [host for host in (service_host, api.host) if host]
+    path = ENDPOINT_SLICES.path("default") + "?labelSelector=kubernetes.io/service-name%3Dkubernetes"
+    for endpoint_slice in (await api.get_path(path))["items"]:
+        for endpoint in endpoint_slice.get("endpoints") or ():
+            hosts += endpoint.get("addresses") or ()
+    return {host for host in hosts if _is_address(host)}
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""kopf: watches, login, liveness and signals. Its handlers only update the store and enqueue.
+
+Why no more of kopf than `on.event`: its other handlers put finalizers or annotations on every object, and its own
+memory keeps objects that were deleted while a watch was broken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import kopf
+
+from sse_operator.cluster.api_server import ApiServer
+from sse_operator.cluster.kinds import Kind
+from sse_operator.cluster.store import Store
+from sse_operator.cluster.sweep import watched_kinds
+
+INACTIVITY_TIMEOUT = 70.0
+"""Seconds without any event, bookmarks included, after which a watch is taken for dead. The API server sends a bookmark
+every minute."""
+
+
+async def watch(
+    api: ApiServer,
+    store: Store,
+    *,
+    namespaces: Sequence[str],
+    enqueue: Callable[[str], None],
+    alive: Callable[[], None],
+    health_address: str,
+) -> None:
+    """Watch until SIGTERM, SIGINT or cancellation. `enqueue` gets the key of each gateway that an event concerns;
+    `alive` raises what is wrong when the liveness endpoint is asked."""
+    registry = kopf.OperatorRegistry()
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.watching.inactivity_timeout = INACTIVITY_TIMEOUT
+    settings.queueing.exit_timeout = 0.5
+    for kind in watched_kinds(namespaces):
+        _register(kind, registry, settings, store, enqueue)
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await api.login()
+
+    @kopf.on.probe(registry=registry, id="alive")
+    async def probe(**_: Any) -> str:
+        alive()
+        return "ok"
+
+    await kopf.operator(
+        registry=registry,
+        settings=settings,
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=list(namespaces),
+        liveness_endpoint=f"http://{health_address}/livez",
+    )
+
+
+def _register(
+    kind: Kind,
+    registry: kopf.OperatorRegistry,
+    settings: kopf.OperatorSettings,
+    store: Store,
+    enqueue: Callable[[str], None],
+) -> None:
+    if kind.selector:
+        settings.watching.label_selectors[kind.group, kind.version, kind.plural] = kind.selector
+
+    @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.plural)
+    async def took_place(event: Any, **_: Any) -> None:
+        gone = event["type"] == "DELETED"
+        for key in (store.delete if gone else store.put)(kind, event["object"]):
+            enqueue(key)
+        await asyncio.sleep(0)
