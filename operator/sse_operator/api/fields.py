@@ -63,24 +63,27 @@ class Rule:
         return f"!self.matches({cel_string(self.where)}) || {holds}" if self.where else holds
 
 
+@dataclass(frozen=True)
 class IPv6Rule(Rule):
-    """That what stands in the brackets of a URL is an IPv6 address; CEL's own function judges for the API server."""
+    """A rule that also wants an IPv6 address in the first brackets; for the API server CEL's own function judges."""
 
     def broken_by(self, value: str) -> bool:
-        """Whether the brackets hold anything else. IPv4-mapped addresses are refused, as `isIP` does."""
-        found = compiled(self.pattern).search(value)
-        if not found:
+        """Whether the brackets hold anything else. Zones and IPv4-mapped addresses are refused, as `isIP` does."""
+        if not self._applies(value):
             return False
+        if super().broken_by(value):
+            return True
+        text = value[value.index("[") + 1 : value.index("]")]
         try:
-            return IPv6Address(found[0][1:-1]).ipv4_mapped is not None
+            return "%" in text or IPv6Address(text).ipv4_mapped is not None
         except ValueError:
             return True
 
     @property
     def cel(self) -> str:
         """The rule as a CEL expression over `self`."""
-        literal = cel_string(self.pattern)
-        return f"!self.matches({literal}) || isIP(self.find({literal}).substring(1, self.find({literal}).indexOf(']')))"
+        is_ip = "isIP(self.substring(self.indexOf('[') + 1, self.indexOf(']')))"
+        return f"!self.matches({cel_string(self.where)}) || (self.matches({cel_string(self.pattern)}) && {is_ip})"
 
 
 def ruled(rules: tuple[Rule, ...]) -> Callable[[str], str]:
@@ -205,7 +208,7 @@ TARGET_RULES = (
         "must have a host name, or an IPv4 address of four numbers from 0 to 255",
         where=r"^https?://([^:/?#]*\.)?[0-9]+\.?(:[^/?#]*)?([/?#]|$)",
     ),
-    IPv6Rule(r"\[[^\]/?#]*\]", "must have an IPv6 address in the brackets", where=r"^https?://\["),
+    IPv6Rule(r"^https?://\[[^\]/?#]*:[^\]/?#]*\]", "must have an IPv6 address in the brackets", where=r"^https?://\["),
     Rule(r"^https?://[^:/?#\[]{254}", "must have a host name of at most 253 characters", forbids=True),
     Rule(
         rf"^https?://(\[[^\]]*\]|[^:/?#]*)(:{_PORT})?([/?#]|$)",

@@ -11,10 +11,11 @@ from pydantic.alias_generators import to_camel
 from sse_operator.api.fields import LabelName, ObjectName
 
 
-def _without_nulls(value: Any) -> Any:
-    """The API server prunes nulls of fields that are not nullable; none of ours is."""
+def _without_nulls(model: type[BaseModel], value: Any) -> Any:
+    """The API server prunes nulls of fields that it knows and that are not nullable; none of ours is."""
     if isinstance(value, dict) and None in value.values():
-        return {key: item for key, item in value.items() if item is not None}
+        known = {field.alias for field in model.model_fields.values()}
+        return {key: item for key, item in value.items() if item is not None or key not in known}
     return value
 
 
@@ -34,7 +35,7 @@ class ApiModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, value: Any) -> Any:
-        return _without_nulls(value)
+        return _without_nulls(cls, value)
 
 
 def _aware(moment: datetime) -> datetime:
@@ -65,7 +66,7 @@ class Metadata(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, value: Any) -> Any:
-        return _without_nulls(value)
+        return _without_nulls(cls, value)
 
     @property
     def key(self) -> str:
