@@ -108,8 +108,6 @@ def manifest_files(sources: Iterable[str]) -> tuple[list[str], list[FileFault]]:
         except OSError as error:
             faults.append(_os_fault(source, error))
             continue
-        if not found:
-            faults.append(FileFault(source, 0, "", "", f"no {', '.join('*' + suffix for suffix in SUFFIXES)} in it"))
         files.update(dict.fromkeys(found))
     return list(files), faults
 
@@ -127,11 +125,14 @@ def _os_fault(file: str, error: OSError) -> FileFault:
     return FileFault(file, 0, "", "", f"cannot be read: {error.strerror or error}")
 
 
-def read_manifests(sources: Iterable[str]) -> Manifests:
+def read_manifests(sources: Sequence[str]) -> Manifests:
     """Everything of our API group in these files, and all that is wrong with them. Documents of other kinds are
     passed over: people keep their Deployments beside. Never raises."""
     files, faults = manifest_files(sources)
-    manifests = Manifests(faults=faults)
+    manifests = Manifests(faults=faults, incomplete={fault.file for fault in faults})
+    if not files and not faults:
+        kinds = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+        manifests.faults.append(FileFault(" ".join(sources), 0, "", "", f"no {kinds} in it"))
     first: dict[tuple[str, str], Manifest] = {}
     for file in files:
         reading = _FileReading(file)
@@ -220,10 +221,6 @@ class _FileReading:
         if not isinstance(namespace, str) or len(namespace) > 63 or not _NAMESPACE.fullmatch(namespace):
             message = "must be lower-case letters, digits and - (at most 63), such as team-a"
             self._fault(lines, ("metadata", "namespace"), message, f"{kind}/{name}" if name else kind)
-        for field_name in ("labels", "annotations"):
-            message = "must be a mapping of strings to strings: put values in quotes"
-            for path in _not_strings(field_name, metadata.get(field_name)):
-                self._fault(lines, ("metadata", *path), message, f"{kind}/{name}" if name else kind)
         if len(self.faults) > before:
             return
         written = {key: value for key, value in metadata.items() if key not in _SERVER_OWNED}
@@ -237,17 +234,6 @@ def _meant_kind(kind: str) -> str:
     lowered = {known.lower(): known for known in _KINDS}
     near = difflib.get_close_matches(kind.lower(), lowered, n=1, cutoff=0.5)
     return " or ".join(lowered[name] for name in near or lowered)
-
-
-def _not_strings(name: str, value: object) -> Iterator[FieldPath]:
-    if value is None:
-        return
-    if not isinstance(value, dict):
-        yield (name,)
-        return
-    for key, item in value.items():
-        if not isinstance(item, str):
-            yield name, key
 
 
 def _unlisted(value: object, lines: Lines) -> Iterator[tuple[object, Lines]]:

@@ -1,0 +1,109 @@
+"""Manifests to gateway configs, by the operator's own compiler, and its refusals with their place in the files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sse_operator.api.model import Metadata
+from sse_operator.api.objects import FieldPath, SseApi, SseGateway
+from sse_operator.api.sse_api import Claim, SseApiStatus
+from sse_operator.api.sse_gateway import SseGatewaySpec
+from sse_operator.compiler.attach import gateway_key_of
+from sse_operator.compiler.gateway import compile_gateway, refuse_unattached
+from sse_operator.compiler.model import ApiResult, CompiledGateway, Environment, GatewayInputs
+from sse_operator.compiler.targets import local_guard
+from sse_operator.local.manifests import FileFault, Manifest
+
+_CONTEXT_PATH: FieldPath = ("spec", "contextPath")
+_GATEWAY_REF: FieldPath = ("spec", "gatewayRef")
+_REFUSALS: Mapping[str, tuple[FieldPath, str]] = {
+    "ContextPathConflict": (_CONTEXT_PATH, ""),
+    "NestedContextPath": (_CONTEXT_PATH, ""),
+    "GatewayNotFound": (_GATEWAY_REF, ": define it among the files, or leave gatewayRef out for the gateway default"),
+    "NotAllowedByGateway": (_GATEWAY_REF, ""),
+}
+"""Which field a reason is about, and how to mend it where the message, meant for a cluster, does not say it. What is
+not here has told its faults itself: InvalidSpec, GatewayInvalid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one SseApi of the files."""
+
+    manifest: Manifest
+    gateway_key: str | None
+    """namespace/name of its gateway; None where its gatewayRef cannot be understood."""
+    result: ApiResult
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """Every gateway of the files."""
+
+    gateways: Mapping[str, CompiledGateway]
+    """By namespace/name: those that are defined, and those that SseApis belong to."""
+    outcomes: tuple[Outcome, ...]
+    """In the order of the files."""
+
+    def refusals(self) -> list[tuple[Outcome, FileFault]]:
+        """What only all objects together show: a path that another holds, a gateway that is not there."""
+        return [
+            (outcome, outcome.manifest.fault(path, verdict.message + mend))
+            for outcome in self.outcomes
+            for verdict in (outcome.result.accepted, outcome.result.resolved_refs)
+            if verdict.status == "False" and verdict.reason in _REFUSALS
+            for path, mend in [_REFUSALS[verdict.reason]]
+        ]
+
+    def claims(self) -> dict[str, Claim]:
+        """Who holds which context-path, by namespace/name of the SseApi: for the next compilation."""
+        return {
+            outcome.manifest.object.metadata.key: outcome.result.claim
+            for outcome in self.outcomes
+            if outcome.result.claim is not None
+        }
+
+
+def compile_manifests(
+    objects: Sequence[Manifest],
+    namespace_labels: Mapping[str, Mapping[str, str]],
+    *,
+    claims: Mapping[str, Claim],
+    now: datetime,
+    gateway_key: str | None = None,
+) -> Compilation:
+    """Compiles every gateway, and `gateway_key` also where nothing belongs to it.
+
+    `claims` are those of the compilation before: who holds a path keeps it; where nobody does, the order of `objects`
+    decides. A gateway `default` that an SseApi needs and nobody defines is made up, as the operator would make it."""
+    environment = Environment(targets=local_guard())
+    gateways = {item.object.metadata.key: item.object for item in objects if isinstance(item.object, SseGateway)}
+    attached: dict[str, list[SseApi]] = {key: [] for key in [*gateways, *([gateway_key] if gateway_key else [])]}
+    manifests = [item for item in objects if isinstance(item.object, SseApi)]
+    apis = [_with_claim(item.object, claims) for item in manifests if isinstance(item.object, SseApi)]
+    keys = [gateway_key_of(api, environment.default_gateway) for api in apis]
+    for api, key in zip(apis, keys, strict=True):
+        if key is not None:
+            attached.setdefault(key, []).append(api)
+            if api.gateway_ref is None and key not in gateways:
+                namespace, _, name = key.partition("/")
+                gateways[key] = SseGateway(Metadata(name=name, namespace=namespace), SseGatewaySpec())
+    compiled = {
+        key: compile_gateway(
+            GatewayInputs(key=key, gateway=gateways.get(key), apis=members, namespace_labels=namespace_labels),
+            environment,
+            now,
+        )
+        for key, members in attached.items()
+    }
+    outcomes = tuple(
+        Outcome(manifest, key, refuse_unattached(api) if key is None else compiled[key].results[api.metadata.key])
+        for manifest, api, key in zip(manifests, apis, keys, strict=True)
+    )
+    return Compilation(compiled, outcomes)
+
+
+def _with_claim(api: SseApi, claims: Mapping[str, Claim]) -> SseApi:
+    return replace(api, status=SseApiStatus(claim=claims.get(api.metadata.key)))
