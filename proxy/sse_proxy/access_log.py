@@ -1,0 +1,37 @@
+"""The access log: JSON lines. Event streams get one line when they open and one when they close, other exchanges one.
+
+No credential is ever in it: no field of the request is logged, and of the query only parameter names.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Sink = Callable[[str], None]
+"""Takes one line, without its end."""
+
+
+def to_stdout(line: str) -> None:
+    """Write a line to standard output at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def query_names(query: str | None) -> list[str]:
+    """The parameter names of a query. What has no `=` may be a value, so it is not told."""
+    return [
+        name if equals else "*"
+        for name, equals, _ in (part.partition("=") for part in (query or "").split("&"))
+        if name
+    ]
+
+
+def line(event: str, members: dict[str, object]) -> str:
+    """One log line: time (RFC 3339, UTC), event, and the members that have a value."""
+    now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    present = {key: value for key, value in members.items() if value is not None}
+    return json.dumps({"time": now, "event": event, **present}, separators=(",", ":"), ensure_ascii=True)

@@ -1,0 +1,146 @@
+"""Which header fields go on, in both directions. Pure; names and values are raw bytes, as they came.
+
+Hop-by-hop fields stay behind (RFC 9110, section 7.6.1): the known ones and those that Connection lists. What the
+gateway itself says (Host, framing, X-Forwarded-*) is added after that, so that no client can list it away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Fields = list[tuple[bytes, bytes]]
+
+_HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+_SET_BY_GATEWAY = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"expect",
+        b"accept-encoding",
+        b"via",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+    )
+)
+_NOT_FORWARDED = _HOP_BY_HOP | _SET_BY_GATEWAY
+
+PSEUDONYM = b"sse-gateway"
+MAX_HOPS = 8
+"""How many gateways of this kind may stand in a row before it is taken for a loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What upstream is told of the client's connection."""
+
+    address: bytes
+    scheme: bytes
+    host: bytes
+    """The Host field as it came; empty where there was none."""
+    port: bytes
+
+
+def connection_options(fields: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    """The names that Connection fields list, in lower case."""
+    return frozenset(
+        option.strip(b" \t").lower()
+        for name, value in fields
+        if name.lower() == b"connection"
+        for option in value.split(b",")
+    )
+
+
+def hops(fields: Iterable[tuple[bytes, bytes]]) -> int:
+    """Through how many gateways of this kind a request has come, by its Via fields."""
+    return sum(value.count(b" " + PSEUDONYM) for name, value in fields if name.lower() == b"via")
+
+
+def request_head(
+    method: bytes,
+    target: bytes,
+    authority: bytes,
+    fields: Iterable[tuple[bytes, bytes]],
+    client: Client,
+    *,
+    length: bytes | None,
+    chunked: bool,
+    keep_alive: bool,
+) -> bytes:
+    """The head of the request to upstream.
+
+    `length` is the body's Content-Length as the client gave it, `chunked` a body without one. Streams are asked for
+    uncompressed: a compressor holds events back until its window is full.
+    """
+    fields = list(fields)
+    left_behind = _NOT_FORWARDED | connection_options(fields)
+    lines = [method + b" " + target + b" HTTP/1.1", b"Host: " + authority]
+    via = b""
+    for name, value in fields:
+        lowered = name.lower()
+        if lowered not in left_behind:
+            lines.append(name + b": " + value)
+        elif lowered == b"via":
+            via += value + b", "
+    lines.append(b"Accept-Encoding: identity")
+    lines.append(b"Via: " + via + b"1.1 " + PSEUDONYM)
+    lines.append(b"X-Forwarded-For: " + client.address)
+    lines.append(b"X-Forwarded-Proto: " + client.scheme)
+    if client.host:
+        lines.append(b"X-Forwarded-Host: " + client.host)
+    lines.append(b"X-Forwarded-Port: " + client.port)
+    if length is not None:
+        lines.append(b"Content-Length: " + length)
+    elif chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    if not keep_alive:
+        lines.append(b"Connection: close")
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def response_head(
+    status: int,
+    phrase: bytes,
+    fields: Fields,
+    *,
+    bodiless: bool,
+    chunked: bool,
+    close: bool,
+) -> bytes:
+    """The head of the response to the client: upstream's fields as they came, without what was between it and us.
+
+    A `bodiless` answer keeps the Content-Length that it speaks of (HEAD, 304), except 204, which must not have one.
+    """
+    left_behind = _HOP_BY_HOP
+    for name, _ in fields:
+        if name.lower() == b"connection":
+            left_behind = _HOP_BY_HOP | connection_options(fields)
+            break
+    if chunked or (bodiless and status == 204):
+        left_behind |= {b"content-length"}
+    lines = [b"HTTP/1.1 %d %b" % (status, phrase)]
+    lines.extend(name + b": " + value for name, value in fields if name.lower() not in left_behind)
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    if close:
+        lines.append(b"Connection: close")
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def is_event_stream(content_type: bytes | None) -> bool:
+    """Whether a Content-Type says text/event-stream."""
+    return content_type is not None and content_type.partition(b";")[0].strip().lower() == b"text/event-stream"

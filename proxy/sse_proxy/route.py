@@ -1,0 +1,68 @@
+"""A config entry, ready to serve: targets taken apart, plan made, endpoints balanced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sse_proxy.config import Api, GatewayConfig, Unavailable
+from sse_proxy.errors import TargetError
+from sse_proxy.metrics import ApiCounts, Counts
+from sse_proxy.plans import Plan, plan_for
+from sse_proxy.router import Router
+from sse_proxy.upstream.balancer import RoundRobin
+from sse_proxy.upstream.target import Target, parse
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """What a request needs once it is known whose it is. A stream keeps the one it started with."""
+
+    api: Api
+    unavailable: Unavailable | None
+    plan: Plan
+    targets: RoundRobin[Target]
+    counts: ApiCounts
+
+    @property
+    def hostnames(self) -> tuple[str, ...]:
+        return self.api.hostnames
+
+    @property
+    def context_path(self) -> str:
+        return self.api.context_path
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """Everything that one config means for requests. Swapped as a whole."""
+
+    routes: dict[str, Route]
+    router: Router[Route]
+    complete: bool
+    """False until one whole config is there: what is not found then is not known to be missing."""
+
+    def origins(self) -> set[tuple[str, str, int]]:
+        """Scheme, host and port of every target."""
+        return {(target.scheme, target.host, target.port) for route in self.routes.values() for target in route.targets}
+
+
+EMPTY = RoutingTable({}, Router(), complete=False)
+
+
+def build(config: GatewayConfig, before: RoutingTable, counts: Counts, *, complete: bool) -> RoutingTable:
+    """The table of a config. Routes of entries that are as before stay the same objects, with their turns."""
+    routes: dict[str, Route] = {}
+    for api in config.apis:
+        known = before.routes.get(api.key)
+        routes[api.key] = known if known is not None and known.api == api else _route(api, counts)
+    return RoutingTable(routes, Router(routes.values()), complete)
+
+
+def _route(api: Api, counts: Counts) -> Route:
+    unavailable = api.unavailable
+    targets: list[tuple[Target, int]] = []
+    try:
+        targets = [(parse(endpoint.url), endpoint.weight) for endpoint in api.endpoints]
+    except TargetError:
+        unavailable = unavailable or Unavailable(reason="InvalidTarget", message="The API's target cannot be used.")
+    return Route(api, unavailable, plan_for(api.plan), RoundRobin(targets), counts.api(api.key))

@@ -1,0 +1,5 @@
+"""What happens after the response head.
+
+`framing` (where an upstream body ends), `boundary` (where an event ends), `deadlines` (timeouts without timers),
+`close` (why streams end), `relay` (bytes from one connection to the other).
+"""

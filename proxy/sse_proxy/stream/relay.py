@@ -1,0 +1,386 @@
+"""One response on its way from upstream to the client.
+
+A relay receives from the upstream connection and writes to the client's, synchronously: no coroutine runs per chunk.
+Everything that decides how an exchange ends lives here:
+
+- Before upstream's head, a failure is the caller's to answer (or to try again): `failure` is set, nothing was sent.
+- After it, a clean end of upstream is a clean end for the client. Every other end first lets go of upstream, then
+  flushes what waits for the client, and then breaks the client's connection: the last chunk, or bytes of the
+  Content-Length, are missing; a body that ends with the connection is ended by a reset.
+- While so many bytes wait for the client that upstream is held back, `timeouts.idle` stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import struct
+import termios
+from typing import Protocol
+
+from sse_proxy import errors
+from sse_proxy.config import Timeouts
+from sse_proxy.headers import is_event_stream, response_head
+from sse_proxy.listener import ClientConnection
+from sse_proxy.stream.boundary import EventBoundary
+from sse_proxy.stream.close import CloseReason
+from sse_proxy.stream.deadlines import TICK, Deadlines
+from sse_proxy.upstream.pool import Lease
+from sse_proxy.upstream.response import ResponseHead
+
+_RESET_PATIENCE = 5.0
+"""Seconds that a client has to acknowledge the last bytes before its connection is reset anyway."""
+
+
+class Observer(Protocol):
+    """Who keeps count of an exchange."""
+
+    def head_sent(self, status: int, *, stream: bool) -> None: ...
+
+    def first_byte(self) -> None: ...
+
+
+class Relay:
+    """Receives one exchange's response; see the module's head."""
+
+    __slots__ = (
+        "_boundary",
+        "_chunked",
+        "_client",
+        "_deadlines",
+        "_drain_by",
+        "_drain_from",
+        "_held",
+        "_keep_alive",
+        "_last",
+        "_lease",
+        "_observer",
+        "_one_zero",
+        "_opened",
+        "_released",
+        "_reset_at",
+        "_taken",
+        "_timeouts",
+        "_until_close",
+        "_waiting_since",
+        "_waiting_upstream_since",
+        "bytes_sent",
+        "due_tick",
+        "failure",
+        "finished",
+        "reason",
+        "request_complete",
+    )
+
+    def __init__(
+        self,
+        client: ClientConnection,
+        lease: Lease,
+        timeouts: Timeouts,
+        deadlines: Deadlines,
+        observer: Observer,
+        *,
+        keep_alive: bool,
+        one_zero: bool,
+    ) -> None:
+        self._client = client
+        self._lease = lease
+        self._timeouts = timeouts
+        self._deadlines = deadlines
+        self._observer = observer
+        self._keep_alive = keep_alive and not one_zero
+        self._one_zero = one_zero
+        self._opened: float | None = None
+        self._last = 0.0
+        self._held = False
+        self._chunked = self._until_close = False
+        self._boundary: EventBoundary | None = None
+        self._waiting_since: float | None = None
+        self._waiting_upstream_since: float | None = None
+        self._taken = 0
+        self._drain_from: float | None = None
+        self._drain_by = 0.0
+        self._released = False
+        self._reset_at: float | None = None
+        self.due_tick: int | None = None
+        self.bytes_sent = 0
+        """Bytes of the body, without framing."""
+        self.reason: CloseReason | None = None
+        self.failure: errors.UpstreamError | None = None
+        """Why there is no response to relay. Nothing was sent to the client then."""
+        self.request_complete = False
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when nothing is left to do for this exchange."""
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the client's connection can take another request, once finished."""
+        return self.reason is CloseReason.UPSTREAM_END and self._keep_alive
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether the response is one of text/event-stream."""
+        return self._boundary is not None
+
+    # The request's progress: the clock of `timeouts.response` runs while upstream is what is waited for.
+
+    def waiting_for_upstream(self) -> None:
+        """From now on upstream has to take more of the request, or to answer it."""
+        self._waiting_upstream_since = now = self._deadlines.now()
+        if self._opened is None and self._timeouts.response is not None:
+            self._deadlines.watch(self, now + self._timeouts.response)
+
+    def waiting_for_client(self) -> None:
+        """From now on the client has to send more of the request."""
+        self._waiting_upstream_since = None
+
+    def upload_ended(self, upload: asyncio.Task[None]) -> None:
+        """The task that sends the request's body has ended. Where the client's body broke, there is no answer to wait
+        for; where an answer is under way already, the client's connection is not used again."""
+        if not upload.cancelled() and upload.exception() is not None and self._opened is None:
+            self._release(reuse=False)
+            self._finish()
+
+    # From upstream.
+
+    def head_received(self, head: ResponseHead) -> None:
+        now = self._deadlines.now()
+        self._opened = self._last = now
+        bodiless = head.decoder is None
+        unknown_length = head.decoder is not None and head.decoder.length is None
+        self._chunked = unknown_length and not self._one_zero
+        self._until_close = unknown_length and self._one_zero
+        stream = not bodiless and is_event_stream(head.get(b"content-type"))
+        if stream:
+            self._boundary = EventBoundary()
+        self._client.head_sent = True
+        self._client.send(
+            response_head(
+                head.status,
+                head.phrase,
+                head.fields,
+                bodiless=bodiless,
+                chunked=self._chunked,
+                close=not self._keep_alive,
+            )
+        )
+        self._observer.head_sent(head.status, stream=stream)
+        self._deadlines.watch(self, self._next_look(now))
+
+    def body_received(self, data: bytes) -> None:
+        if self.reason is not None:
+            return
+        self._last = self._deadlines.now()
+        if not self.bytes_sent:
+            self._observer.first_byte()
+        if self._waiting_since is None and self._client.unsent:
+            self._note_waiting(self._last)
+        if self._boundary is not None:
+            if self._drain_from is not None and self._last >= self._drain_from:
+                end = self._boundary.last_in(data)
+                if end >= 0:
+                    self._write(data[:end])
+                    self.end(CloseReason.DRAIN)
+                    return
+            self._boundary.feed(data)
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        self.bytes_sent += len(data)
+        if not self._chunked:
+            self._client.send(data)
+        elif data:
+            self._client.send(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def response_ended(self, failure: str | None) -> None:
+        if self._opened is None:
+            if failure is not None and failure.startswith("garbage"):
+                self._fail(errors.UpstreamGarbageError(failure))
+            else:
+                self._fail(errors.UpstreamClosedError(failure or "no response"))
+        elif failure is not None:
+            self.end(CloseReason.UPSTREAM_ERROR)
+        elif self.reason is None:
+            self.reason = CloseReason.UPSTREAM_END
+            if not self.request_complete:
+                # What is left of the request has nowhere to go.
+                self._keep_alive = False
+                self._release(reuse=False)
+            else:
+                self._release(reuse=True)
+            if self._chunked:
+                self._client.send(b"0\r\n\r\n")
+            self._conclude()
+
+    # From the client's connection.
+
+    def client_full(self) -> None:
+        self._held = True
+        self._lease.connection.hold()
+        self._note_waiting(self._deadlines.now())
+
+    def client_takes(self) -> None:
+        self._held = False
+        self._last = self._deadlines.now()
+        if not self._released:
+            self._lease.connection.take()
+
+    def client_lost(self) -> None:
+        if self.reason is None:
+            self.reason = CloseReason.CLIENT
+        self._release(reuse=False)
+        self._finish()
+
+    # Ends that are the gateway's.
+
+    def drain(self, start: float, by: float) -> None:
+        """End at the first event boundary after the time `start`, or at the time `by` wherever it is then. What is no
+        event stream may run to its end until then."""
+        self._drain_from, self._drain_by = start, by
+        if self._opened is not None:
+            self._deadlines.watch(self, start if self._boundary is not None else by)
+
+    def end(self, reason: CloseReason) -> None:
+        """Break the response off, for a reason that is not a clean end."""
+        if self.reason is not None:
+            return
+        self.reason = reason
+        self._keep_alive = False
+        self._release(reuse=False)
+        self._conclude()
+
+    def look(self, now: float) -> float | None:
+        """Part of `Timed`: what is overdue."""
+        if self.finished.done():
+            return None
+        if self.reason is not None:
+            return self._look_concluding(now)
+        timeouts = self._timeouts
+        if self._opened is None:
+            return self._look_waiting_for_head(now)
+        if timeouts.stream is not None and now >= self._opened + timeouts.stream:
+            self.end(CloseReason.STREAM_TIMEOUT)
+        elif timeouts.idle is not None and not self._held and now >= self._last + timeouts.idle:
+            self.end(CloseReason.IDLE_TIMEOUT)
+        elif self._client_stalled(now):
+            self.end(CloseReason.WRITE_TIMEOUT)
+        elif self._should_drain(now):
+            self.end(CloseReason.DRAIN)
+        else:
+            return self._next_look(now)
+        return None
+
+    def _should_drain(self, now: float) -> bool:
+        if self._drain_from is None:
+            return False
+        at_boundary = self._boundary is not None and self._boundary.here
+        return now >= self._drain_by or (now >= self._drain_from and at_boundary)
+
+    def _look_waiting_for_head(self, now: float) -> float | None:
+        since, timeout = self._waiting_upstream_since, self._timeouts.response
+        if since is None or timeout is None:
+            return None
+        if now < since + timeout:
+            return since + timeout
+        self._fail(errors.UpstreamResponseTimeoutError("no response head in time"))
+        return None
+
+    def _next_look(self, now: float) -> float | None:
+        timeouts = self._timeouts
+        times = []
+        if timeouts.idle is not None and not self._held:
+            times.append(self._last + timeouts.idle)
+        if timeouts.stream is not None and self._opened is not None:
+            times.append(self._opened + timeouts.stream)
+        if timeouts.write is not None:
+            times.append(now + (timeouts.write if self._waiting_since is None else self._stall_interval()))
+        if self._drain_from is not None:
+            times.append(self._drain_from if self._boundary is not None and now < self._drain_from else self._drain_by)
+        return min(times, default=None)
+
+    # A client that takes nothing.
+
+    def _stall_interval(self) -> float:
+        return max(TICK, (self._timeouts.write or 1.0) / 20)
+
+    def _note_waiting(self, now: float) -> None:
+        if self._waiting_since is None and self._timeouts.write is not None:
+            self._waiting_since, self._taken = now, self._bytes_taken()
+            self._deadlines.watch(self, now + self._stall_interval())
+
+    def _bytes_taken(self) -> int:
+        return self.bytes_sent - self._client.unsent
+
+    def _client_stalled(self, now: float) -> bool:
+        if self._timeouts.write is None:
+            return False
+        if not self._client.unsent:
+            self._waiting_since = None
+            return False
+        taken = self._bytes_taken()
+        if self._waiting_since is None or taken > self._taken:
+            self._waiting_since, self._taken = now, taken
+        return now >= self._waiting_since + self._timeouts.write
+
+    # The end of the exchange: flush, then close as it must be.
+
+    def _conclude(self) -> None:
+        if self._client.unsent:
+            # uvloop sends what was written in this turn of the loop at its end.
+            self.finished.get_loop().call_soon(self._conclude_flushed)
+        else:
+            self._conclude_flushed()
+
+    def _conclude_flushed(self) -> None:
+        if not self.finished.done():
+            self._deadlines.watch(self, self._look_concluding(self._deadlines.now()))
+
+    def _look_concluding(self, now: float) -> float | None:
+        if self._client.unsent:
+            if self._client_stalled(now) or self.reason is CloseReason.WRITE_TIMEOUT:
+                self.reason = CloseReason.WRITE_TIMEOUT
+                self._keep_alive = False
+                self._client.reset()
+                self._finish()
+                return None
+            return now + TICK
+        if self.reason is not CloseReason.UPSTREAM_END:
+            if self._until_close:
+                if self._reset_at is None:
+                    self._reset_at = now + _RESET_PATIENCE
+                if now < self._reset_at and self._unacknowledged():
+                    return now + TICK
+                self._client.reset()
+            else:
+                self._client.shut()
+        self._finish()
+        return None
+
+    def _unacknowledged(self) -> int:
+        """Bytes that the kernel still holds for the client: a reset would drop them."""
+        sock = self._client.socket
+        if sock is None:
+            return 0
+        try:
+            return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0])
+        except OSError:
+            return 0
+
+    def _fail(self, failure: errors.UpstreamError) -> None:
+        if self.reason is None and self.failure is None:
+            self.failure = failure
+            self._release(reuse=False)
+            self._finish()
+
+    def _release(self, *, reuse: bool) -> None:
+        if not self._released:
+            self._released = True
+            if reuse:
+                self._lease.give_back()
+            else:
+                self._lease.discard()
+
+    def _finish(self) -> None:
+        self._deadlines.forget(self)
+        if not self.finished.done():
+            self.finished.set_result(None)

@@ -1,0 +1,186 @@
+"""One connection to upstream, as a protocol that aiohttp's connector makes, pools and closes.
+
+aiohttp resolves, connects, does TLS and keeps idle connections; what is said on a connection is read here, because
+aiohttp's own reader drops a 204 that is followed by a body, takes a reset for the clean end of a close-delimited
+body, and loses what is buffered when a body breaks off.
+
+Everything that decides whether a connection may be used again lives here: only after a complete response to a
+complete request, with nothing behind it. What arrives while no request is out (an early 408, a second response)
+closes the connection, so that it can never be taken for the answer to somebody else's request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from aiohttp.client_proto import ResponseHandler
+
+from sse_proxy.errors import FramingError
+from sse_proxy.stream.framing import BodyDecoder
+from sse_proxy.upstream.response import ResponseHead, head_end, parse_head
+
+MAX_HEAD = 64 * 1024
+"""Bytes of a response head, and of all interim heads before it."""
+
+
+class Receiver(Protocol):
+    """Who gets a response, in this order: one head, its body, one end. Calls are synchronous."""
+
+    def head_received(self, head: ResponseHead) -> None: ...
+
+    def body_received(self, data: bytes) -> None: ...
+
+    def response_ended(self, failure: str | None) -> None:
+        """The response is complete, or `failure` says what broke it; also before the head."""
+
+
+class UpstreamConnection(ResponseHandler):
+    """A client connection that carries one exchange at a time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._receiver: Receiver | None = None
+        self._decoder: BodyDecoder | None = None
+        self._head: bytearray | None = None
+        self._to_head_request = False
+        self._spent = 0
+        self.exchanges = 0
+        self.answered = False
+        """Whether the current exchange has got a byte of its response."""
+        self._reusable = True
+
+    @property
+    def reused(self) -> bool:
+        """Whether the current exchange is not the first on this connection."""
+        return self.exchanges > 1
+
+    @property
+    def should_close(self) -> bool:
+        """Whether the pool must not keep this connection."""
+        return self._receiver is not None or not self._reusable or super().should_close
+
+    def begin(self, receiver: Receiver, *, to_head_request: bool) -> None:
+        """Start an exchange: the next response is `receiver`'s."""
+        self._receiver = receiver
+        self._to_head_request = to_head_request
+        self._head, self._decoder, self._spent = bytearray(), None, 0
+        self.exchanges += 1
+        self.answered = False
+
+    def detach(self) -> None:
+        """End the exchange early: nothing more is delivered, and the connection is not used again."""
+        self._receiver = None
+        self._reusable = False
+
+    def send(self, data: bytes) -> None:
+        """Write bytes of the request. On a connection that is gone, nothing happens: its end is on the way."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
+
+    async def drained(self) -> None:
+        """Until upstream has taken enough to write on. ConnectionError when it is gone."""
+        await self._drain_helper()
+
+    def hold(self) -> None:
+        """Take no more from upstream for now."""
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def take(self) -> None:
+        """Take from upstream again."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self._receiver is None:
+            if self._parser is not None:
+                # aiohttp's own exchange with a proxy (CONNECT), before the connection is handed out.
+                super().data_received(data)
+            else:
+                self._discard()
+            return
+        self.answered = True
+        if self._head is not None:
+            self._head_received(data)
+        else:
+            self._body_received(data)
+
+    def eof_received(self) -> None:
+        super().eof_received()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._reusable = False
+        if self._receiver is not None:
+            if self._decoder is None:
+                failure: str | None = "closed before its response head was complete"
+            elif exc is not None:
+                failure = "the connection was reset"
+            else:
+                failure = self._decoder.at_eof()
+            self._finish(failure)
+        super().connection_lost(exc)
+
+    def _head_received(self, data: bytes) -> None:
+        buffer = self._head if self._head is not None else bytearray()
+        while True:
+            searched = max(len(buffer) - 3, 0)
+            buffer += data
+            end = head_end(buffer, searched)
+            if end < 0:
+                if len(buffer) + self._spent > MAX_HEAD:
+                    self._fail("garbage: its response head is too large")
+                return
+            try:
+                head = parse_head(bytes(buffer[:end]), to_head_request=self._to_head_request)
+            except FramingError as error:
+                self._fail(f"garbage: {error}")
+                return
+            data = bytes(buffer[end:])
+            if not head.interim:
+                break
+            self._head = buffer = bytearray()
+            self._spent += end
+            if not data:
+                return
+        self._head = None
+        self._reusable = self._reusable and head.persistent
+        self._decoder = head.decoder
+        if self._receiver is not None:
+            self._receiver.head_received(head)
+        if head.decoder is None or head.decoder.ended:
+            if data:
+                self._reusable = False
+            self._finish(None)
+        elif data:
+            self._body_received(data)
+
+    def _body_received(self, data: bytes) -> None:
+        decoder, receiver = self._decoder, self._receiver
+        if decoder is None or receiver is None:
+            return
+        body = decoder.feed(data)
+        if body:
+            receiver.body_received(body)
+        if decoder.ended:
+            # Bytes behind the end are dropped; the body before them is whole.
+            if decoder.broken:
+                self._reusable = False
+            self._finish(None)
+        elif decoder.broken:
+            self._fail(f"garbage: {decoder.broken}")
+
+    def _fail(self, failure: str) -> None:
+        self._discard()
+        self._finish(failure)
+
+    def _finish(self, failure: str | None) -> None:
+        receiver, self._receiver = self._receiver, None
+        self._head, self._decoder = None, None
+        if receiver is not None:
+            receiver.response_ended(failure)
+
+    def _discard(self) -> None:
+        self._reusable = False
+        if self.transport is not None:
+            self.transport.close()
