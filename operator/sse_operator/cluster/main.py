@@ -95,6 +95,7 @@ class Operator:
                 namespaces=self._settings.namespaces,
                 enqueue=lambda key: self._queue.add(key, SETTLE),
                 alive=self._check_alive,
+                stopping=engine.cancel,
                 health_address=self._settings.health_address,
             ),
             name="kopf",

@@ -45,7 +45,7 @@ def read_pod(document: Mapping[str, Any]) -> ProxyPod:
         address=status.get("podIP") or "",
         admin_port=_admin_port(document.get("spec") or {}),
         ready=any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions),
-        leaving="deletionTimestamp" in metadata or status.get("phase") in ("Succeeded", "WorkFailedError"),
+        leaving="deletionTimestamp" in metadata or status.get("phase") in ("Succeeded", "Failed"),
         nudged_to=(metadata.get("annotations") or {}).get(REVISION, ""),
     )
 

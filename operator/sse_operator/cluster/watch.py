@@ -29,10 +29,12 @@ async def watch(
     namespaces: Sequence[str],
     enqueue: Callable[[str], None],
     alive: Callable[[], None],
+    stopping: Callable[[], object],
     health_address: str,
 ) -> None:
     """Watch until SIGTERM, SIGINT or cancellation. `enqueue` gets the key of each gateway that an event concerns;
-    `alive` raises what is wrong when the liveness endpoint is asked."""
+    `alive` raises what is wrong when the liveness endpoint is asked; `stopping` is called once watching has ended, and
+    has to end every other task: kopf waits for those that were started after it."""
     registry = kopf.OperatorRegistry()
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
@@ -50,6 +52,10 @@ async def watch(
     async def probe(**_: Any) -> str:
         alive()
         return "ok"
+
+    @kopf.on.cleanup(registry=registry)
+    async def cleanup(**_: Any) -> None:
+        stopping()
 
     await kopf.operator(
         registry=registry,
