@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 
-from sse_proxy.proxy import Proxy, ProxyOptions
-
 from sse_operator.local.addresses import Address
 from sse_operator.local.watch import Watch
 from sse_operator.local.workspace import Reading, Workspace
+from sse_proxy.proxy import Proxy, ProxyOptions
+
+DRAIN_PERIOD = 1.0
+"""Seconds that streams have to end: who presses Ctrl-C waits for it."""
 
 
 class LocalGateway:
@@ -25,12 +27,13 @@ class LocalGateway:
         listen: Address,
         admin: Address | None = None,
         report: Callable[[Reading, Address], None],
+        access_log: Callable[[str], None] | None,
     ) -> None:
-        """`report` is called with every reading and the address where it is served."""
+        """`report` is called with every reading and the address where it is served; `access_log` takes its lines."""
         self._watch = Watch(sources)  # before the first reading, so that no change is missed
         self._workspace = Workspace(sources, gateway_key)
         self._reading = self._workspace.read(datetime.now(UTC))
-        self._proxy = Proxy(ProxyOptions(listen=listen, admin=admin))
+        self._proxy = Proxy(ProxyOptions(listen=listen, admin=admin, drain_period=DRAIN_PERIOD, access_log=access_log))
         self._report = report
 
     async def start(self) -> None:

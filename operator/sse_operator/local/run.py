@@ -69,7 +69,12 @@ def main(arguments: argparse.Namespace) -> int:
     report = Report()
     try:
         gateway = LocalGateway(
-            arguments.sources, arguments.gateway, listen=arguments.listen, admin=arguments.admin, report=report
+            arguments.sources,
+            arguments.gateway,
+            listen=arguments.listen,
+            admin=arguments.admin,
+            report=report,
+            access_log=_to_stderr,
         )
     except NothingToServeError as error:
         report.tell_faults(error.faults)
@@ -99,6 +104,10 @@ async def _serve(gateway: LocalGateway) -> int:
     return 0
 
 
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def _refuse(message: str, code: int) -> int:
     print(f"sse-gateway run: {message}", file=sys.stderr)
     return code
@@ -110,16 +119,18 @@ class Report:
     def __init__(self) -> None:
         self._told: frozenset[FileFault] = frozenset()
         self._shown = ""
+        self._revision = 0
 
     def __call__(self, reading: Reading, listen: Address) -> None:
         """Tells what is new in `reading`, which is served at `listen`."""
+        mended = self._told and not reading.faults
         self.tell_faults(reading.faults)
-        shown = f"{api_table(reading, listen)}\n"
+        shown = api_table(reading, listen)
         if shown != self._shown:
-            print(shown, flush=True)
-            self._shown = shown
-        else:
-            print(f"reloaded, revision {reading.config.revision}\n", flush=True)
+            print(f"{shown}\n", flush=True)
+        elif reading.config.revision != self._revision or mended:
+            print(f"reloaded: revision {reading.config.revision}\n", flush=True)
+        self._shown, self._revision = shown, reading.config.revision
 
     def tell_faults(self, faults: Sequence[FileFault]) -> None:
         """Prints those that were not there the last time."""
