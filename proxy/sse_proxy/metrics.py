@@ -87,6 +87,7 @@ class Counts(Collector):
         """Requests that could not be read as HTTP, by problem reason."""
         self.config_revision = 0
         self.config_loads = 0
+        self.config_load_errors = 0
         self.config_faults = 0
         self.ready = False
         self._registry = CollectorRegistry()
@@ -151,6 +152,11 @@ class Counts(Collector):
             "sse_gateway_config_revision", "Revision of the loaded configuration.", self.config_revision
         )
         yield CounterMetricFamily("sse_gateway_config_loads", "Configurations loaded.", self.config_loads)
+        yield CounterMetricFamily(
+            "sse_gateway_config_load_errors",
+            "Configurations that could not be loaded; the last good one stayed.",
+            self.config_load_errors,
+        )
         yield GaugeMetricFamily(
             "sse_gateway_config_faults", "Faults in the configuration that is loaded now.", self.config_faults
         )

@@ -25,6 +25,7 @@ from sse_proxy.listener import Listener, ListenerLimits, listen
 from sse_proxy.metrics import Counts
 from sse_proxy.problem import Problem
 from sse_proxy.stream.deadlines import Deadlines
+from sse_proxy.upstream.guard import AddressGuard
 from sse_proxy.upstream.pool import UpstreamPool
 
 _log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class ProxyOptions:
     """Bearer token for `/config` and `/streams`; None leaves them open."""
     drain_period: float = 30.0
     """Seconds that streams have to end when the proxy is drained."""
+    drain_lead: float = 0.0
+    """Seconds of the drain period that pass, not ready but serving, before the first stream is ended."""
     limits: ListenerLimits = field(default_factory=ListenerLimits)
     access_log: access_log.Sink | None = access_log.to_stdout
     """Takes the lines of the access log; None for no access log."""
@@ -103,10 +106,13 @@ class Proxy:
         self.admin_address = (str(name[0]), int(name[1]))
 
     def load(self, config: GatewayConfig, state: ConfigState | None = None) -> None:
-        """Serve by `config` from the next request on. Exchanges under way keep the entry they started with."""
+        """Serve by `config` from the next request on. Exchanges under way keep the entry they started with.
+
+        Raises ConfigError where its settings cannot be used; everything is as before then."""
         state = state or ConfigState()
+        guard = AddressGuard(config.settings.targets)
         table = route.build(config, self._exchanges.table, self._counts, complete=state.complete)
-        self._pool.guard(config.settings.targets)
+        self._pool.guard(guard)
         self._pool.keep_only(table.origins())
         self._exchanges.table = table
         self._config, self._state = config, state
@@ -114,6 +120,10 @@ class Proxy:
         self._counts.config_revision = config.revision
         self._counts.config_loads += 1
         self._counts.config_faults = len(state.faults)
+
+    def load_failed(self) -> None:
+        """Count a config that could not be loaded."""
+        self._counts.config_load_errors += 1
 
     def not_ready(self) -> str | None:
         """Why no requests should be sent here; None when they should."""
@@ -159,7 +169,9 @@ class Proxy:
         """Become not ready, then end every exchange within the drain period, event streams at an event boundary where
         there is a choice. New requests are still answered: some are on their way until everybody knows."""
         self._draining = self._exchanges.closing = True
-        await self._exchanges.live.drain(self._deadlines.now(), self._options.drain_period)
+        lead = min(self._options.drain_lead, self._options.drain_period)
+        await asyncio.sleep(lead)
+        await self._exchanges.live.drain(self._deadlines.now(), self._options.drain_period - lead)
 
     async def stop(self) -> None:
         """Close every connection and give back everything. May be called in any state."""

@@ -9,7 +9,7 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 from sse_proxy.config import TargetGuard
-from sse_proxy.errors import TargetDeniedError
+from sse_proxy.errors import ConfigError, TargetDeniedError
 
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE = IPv6Network("::/96")
@@ -31,11 +31,14 @@ def readings(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Addre
 
 
 class AddressGuard:
-    """The gateway's `TargetGuard`, ready to judge."""
+    """The gateway's `TargetGuard`, ready to judge. ConfigError where it names something that is no network."""
 
     def __init__(self, rules: TargetGuard) -> None:
-        self._deny = [ip_network(network, strict=False) for network in rules.deny]
-        self._allow = [ip_network(network, strict=False) for network in rules.allow]
+        try:
+            self._deny = [ip_network(network, strict=False) for network in rules.deny]
+            self._allow = [ip_network(network, strict=False) for network in rules.allow]
+        except ValueError as error:
+            raise ConfigError(f"settings.targets: {error}") from None
 
     def permits(self, host: str) -> bool:
         """Whether an address (text, perhaps with an IPv6 zone) may be connected to."""

@@ -71,9 +71,9 @@ class UpstreamPool:
         cast("Any", connector)._factory = functools.partial(UpstreamConnection, loop)
         return connector
 
-    def guard(self, rules: TargetGuard) -> None:
-        """From now on, connect only where `rules` permit. Connections that exist are kept."""
-        self._guard = AddressGuard(rules)
+    def guard(self, guard: AddressGuard) -> None:
+        """From now on, connect only where `guard` permits. Connections that exist are kept."""
+        self._guard = guard
 
     async def connect(self, target: Target, *, reuse: bool, within: float | None) -> Lease:
         """A connection to `target`, TLS included, in `within` seconds (None: no limit).

@@ -1,0 +1,227 @@
+"""A gateway's config from a folder, as the kubelet projects it: `index.json` and `shard-NN.json` (see `config`).
+
+What can go wrong, and what is served then:
+
+- The index cannot be read, or its schema is not a neighbour's: everything stays as it was.
+- A shard does not have the digest that the index lists (it is on its way, or was cut in half while it was read): the
+  shard stays as it was, the others go on.
+- An entry does not validate, or needs a newer proxy: it alone answers 503, on the path that is its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from watchfiles import awatch
+from watchfiles.main import FileChange
+
+from sse_proxy.config import (
+    INDEX_FILE,
+    SCHEMA_VERSION,
+    Api,
+    GatewayConfig,
+    Index,
+    RouteKey,
+    Unavailable,
+    digest_of,
+    shard_file,
+    shard_ids,
+)
+from sse_proxy.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+
+POLL_SECONDS = 10.0
+"""How often the folder is read without having been told of a change: some file systems never tell."""
+
+_DEBOUNCE_MILLISECONDS = 100
+_STEP_MILLISECONDS = 20
+_SHARD_IDS = frozenset(shard_ids())
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a folder gives now."""
+
+    config: GatewayConfig
+    complete: bool
+    """Whether one whole config has been seen since the start."""
+    lagging: dict[str, int]
+    """Shard id → the revision that its entries are from, for shards that are behind the index; 0: never seen."""
+    faults: tuple[str, ...]
+    """What could not be loaded, one sentence each."""
+
+
+@dataclass(frozen=True)
+class _Shard:
+    digest: str
+    revision: int
+    apis: tuple[Api, ...]
+    faults: tuple[str, ...]
+
+
+class ConfigFolder:
+    """Remembers the last good of everything in the folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._index: Index | None = None
+        self._shards: dict[str, _Shard] = {}
+        self._complete = False
+        self._last: Loaded | None = None
+
+    def read(self) -> Loaded | None:
+        """What the folder gives now; None when that is what it gave before.
+
+        Raises ConfigError when the index cannot be used: what was loaded before stays valid.
+        """
+        index = self._read_index()
+        faults: list[str] = []
+        lagging: dict[str, int] = {}
+        shards: dict[str, _Shard] = {}
+        for shard_id, digest in sorted(index.shards.items()):
+            if shard_id not in _SHARD_IDS:
+                raise ConfigError(f"{INDEX_FILE}: {shard_id!r} is no shard id")
+            shard, fault = self._read_shard(shard_id, digest, index.revision)
+            if fault is not None:
+                faults.append(fault)
+                lagging[shard_id] = shard.revision if shard is not None else 0
+            if shard is not None:
+                shards[shard_id] = shard
+                faults.extend(shard.faults)
+        self._index, self._shards = index, shards
+        self._complete = self._complete or not lagging
+        loaded = Loaded(
+            GatewayConfig(
+                settings=index.settings,
+                revision=index.revision,
+                apis=tuple(api for shard in shards.values() for api in shard.apis),
+            ),
+            self._complete,
+            lagging,
+            tuple(faults),
+        )
+        if loaded == self._last:
+            return None
+        self._last = loaded
+        return loaded
+
+    async def follow(self) -> AsyncIterator[Loaded | ConfigError]:
+        """What the folder gives, now and after every change, for ever. A ConfigError changes nothing; it is told once
+        for as long as it is the same."""
+        told = ""
+        changes = awatch(
+            self._path,
+            watch_filter=None,
+            recursive=False,
+            debounce=_DEBOUNCE_MILLISECONDS,
+            step=_STEP_MILLISECONDS,
+            rust_timeout=int(POLL_SECONDS * 1000),
+            yield_on_timeout=True,
+        )
+        change: asyncio.Task[set[FileChange]] | None = None
+        try:
+            while True:
+                # Watching begins before reading, so that no change between the two is missed.
+                change = asyncio.create_task(_next(changes))
+                await asyncio.sleep(0)
+                try:
+                    loaded = await asyncio.to_thread(self.read)
+                except ConfigError as error:
+                    if str(error) != told:
+                        told = str(error)
+                        yield error
+                else:
+                    told = ""
+                    if loaded is not None:
+                        yield loaded
+                await change
+        finally:
+            if change is not None:
+                change.cancel()
+                await asyncio.gather(change, return_exceptions=True)
+            await changes.aclose()
+
+    def _read_index(self) -> Index:
+        try:
+            content = (self._path / INDEX_FILE).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{INDEX_FILE} cannot be read: {error.strerror or error}") from None
+        try:
+            index = Index.model_validate_json(content)
+        except ValidationError as error:
+            raise ConfigError(f"{INDEX_FILE} is not valid: {_told(error)}") from None
+        if abs(index.schema_version - SCHEMA_VERSION) > 1:
+            raise ConfigError(
+                f"{INDEX_FILE} has schema version {index.schema_version}; this proxy reads "
+                f"{SCHEMA_VERSION - 1} to {SCHEMA_VERSION + 1}"
+            )
+        return index
+
+    def _read_shard(self, shard_id: str, digest: str, revision: int) -> tuple[_Shard | None, str | None]:
+        """The shard as it is to be served, and what is wrong with the one that the index wants."""
+        known = self._shards.get(shard_id)
+        if known is not None and known.digest == digest:
+            return _Shard(digest, revision, known.apis, known.faults), None
+        name = shard_file(shard_id)
+        try:
+            content = (self._path / name).read_bytes()
+        except OSError as error:
+            return known, f"{name} cannot be read: {error.strerror or error}"
+        if digest_of(content) != digest:
+            return known, f"{name} is not the one that the index lists"
+        try:
+            document = json.loads(content)
+            entries = document["apis"]
+            if not isinstance(entries, list):
+                raise TypeError("apis is no list")
+        except (ValueError, TypeError, KeyError) as error:
+            return known, f"{name} is not valid: {error}"
+        apis: list[Api] = []
+        faults: list[str] = []
+        for number, entry in enumerate(entries):
+            api, fault = _read_entry(entry)
+            if api is not None:
+                apis.append(api)
+            if fault is not None:
+                faults.append(f"{name}: {api.key if api is not None else f'entry {number}'}: {fault}")
+        return _Shard(digest, revision, tuple(apis), tuple(faults)), None
+
+
+def _read_entry(entry: object) -> tuple[Api | None, str | None]:
+    """One entry, closed where it cannot be served as it is meant; None where not even its path can be read."""
+    try:
+        key = RouteKey.model_validate(entry)
+    except ValidationError as error:
+        return None, _told(error)
+    if key.needs > SCHEMA_VERSION:
+        return _closed(key, "NewerConfig"), f"needs config version {key.needs}, this proxy has {SCHEMA_VERSION}"
+    try:
+        return Api.model_validate(entry), None
+    except ValidationError as error:
+        return _closed(key, "InvalidConfig"), _told(error)
+
+
+def _closed(key: RouteKey, reason: str) -> Api:
+    return Api(
+        **key.model_dump(),
+        unavailable=Unavailable(reason=reason, message="The gateway cannot serve this API at the moment."),
+    )
+
+
+def _told(error: ValidationError) -> str:
+    """A validation error in one line, without the values: some are secret."""
+    return "; ".join(
+        f"{'.'.join(map(str, detail['loc'])) or 'document'}: {detail['msg']}"
+        for detail in error.errors(include_input=False)
+    )
+
+
+async def _next(changes: AsyncIterator[set[FileChange]]) -> set[FileChange]:
+    return await anext(changes)
