@@ -93,7 +93,7 @@ class Reconciler:
         try:
             async with asyncio.timeout(RECONCILE_TIMEOUT):
                 await self.reconcile(key)
-        except LeaseLostError:
+        except (LeaseLostError, WorkFailedError):
             raise
         except ApiServerError as error:
             log = logger.debug if error.conflict or error.terminating else logger.warning
@@ -127,6 +127,7 @@ class Reconciler:
         if (remaining := await self._default_gateways.retire(gateway, apis)) is not None:
             self._again(key, remaining)
         if written.refusal:
+            logger.warning("%s", written.refusal, extra={"gateway": key})
             raise WorkFailedError(written.refusal)
 
     def _inputs(self, key: str, gateway: SseGateway | None, apis: Sequence[SseApi]) -> GatewayInputs:

@@ -1,5 +1,6 @@
 """The store: whatever comes in whatever order, what it knows is the newest, and ghosts do not stay."""
 
+from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_a_list_of_one_namespace_says_nothing_of_others(store: Store) -> None:
 
 
 def test_an_object_made_anew_is_not_deleted_by_its_forerunners_end(store: Store) -> None:
-    events = [
+    events: list[Callable[[], object]] = [
         lambda: store.put(SSE_APIS, api(version=1, uid="before")),
         lambda: store.delete(SSE_APIS, api(version=2, uid="before")),
         lambda: store.put(SSE_APIS, api(version=3, uid="now")),

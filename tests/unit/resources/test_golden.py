@@ -5,6 +5,7 @@ To accept what the code makes now: `UPDATE_GOLDEN=1 pytest tests/unit/resources`
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,10 +21,10 @@ from sse_proxy.config import Api, Index, Settings, digest_of, encode, split
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def rendered(case: dict) -> list[dict]:
+def rendered(case: dict[str, Any]) -> list[dict[str, Any]]:
     spec = SseGatewaySpec.model_validate(case["gateway"]["spec"])
     gateway = SseGateway(metadata=Metadata.model_validate(case["gateway"]["metadata"]), spec=spec)
-    objects: list[dict] = []
+    objects: list[dict[str, Any]] = []
     if settings := case.get("workload"):
         pods = ProxyPods(
             image=settings["image"],

@@ -1,0 +1,438 @@
+"""The operator against a real API server, with real proxies behind it: from YAML to served, changed and gone."""
+
+import asyncio
+import base64
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from apiserver.control_plane import ApiError, ControlPlane
+from apiserver.node import Node, RunningPod
+from apiserver.operator_process import USER, OperatorProcess, grant
+from sse_operator.local.demo_source import DemoSource
+
+API_VERSION = "sse-gateway.dev/v1alpha1"
+CHILD_KINDS = (
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+    ("v1", "Service"),
+    ("v1", "ServiceAccount"),
+    ("apps/v1", "Deployment"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+)
+PLURALS = {"NetworkPolicy": "networkpolicies"}
+DEMO = {"Authorization": "Basic " + base64.b64encode(b"demo:demo").decode()}
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """One operator for all tests, with the rights of deploy/rbac.yaml and no others."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("operator") / "log"
+    flags = ["--default-gateway-grace=1s", "--sweep-interval=1h"]
+    with OperatorProcess(grant(control_plane), log, health_port=port, flags=flags) as process:
+        yield process
+        code = process.stop()
+    assert code == 0, log.read_text()[-3000:]
+    unexpected = [line for line in process.lines() if line["level"] == "error" or "403" in line["message"]]
+    assert not unexpected
+
+
+class Cluster:
+    """What a user does and sees in one namespace."""
+
+    def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
+        self.control_plane = control_plane
+        self.namespace = namespace
+
+    async def apply(self, kind: str, name: str, spec: Document, namespace: str | None = None) -> Document:
+        metadata = {"name": name, "namespace": namespace or self.namespace}
+        manifest = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+        (applied,) = await asyncio.to_thread(self.control_plane.apply, manifest)
+        return dict(applied)
+
+    async def get(self, kind: str, name: str, api_version: str = API_VERSION) -> Document | None:
+        return await asyncio.to_thread(self.control_plane.get, api_version, kind, self.namespace, name)
+
+    async def request(self, method: str, kind: str, name: str, api_version: str = API_VERSION, **more: Any) -> Document:
+        metadata = {"name": name, "namespace": self.namespace}
+        path = self.control_plane.resource_path({"apiVersion": api_version, "kind": kind, "metadata": metadata})
+        return dict(await asyncio.to_thread(self.control_plane.request, method, path, **more))
+
+    async def merge(self, kind: str, name: str, patch: Document, api_version: str = API_VERSION) -> Document:
+        content_type = "application/merge-patch+json"
+        return await self.request("PATCH", kind, name, api_version, body=patch, content_type=content_type)
+
+    async def until(
+        self, kind: str, name: str, holds: Callable[[Document], bool], api_version: str = API_VERSION
+    ) -> Document:
+        """The object, once it exists and `holds` of it."""
+        document: Document | None = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(15):
+                while True:
+                    document = await self.get(kind, name, api_version)
+                    if document and holds(document):
+                        return document
+                    await asyncio.sleep(0.02)
+        raise AssertionError(f"{kind} {name} did not become as expected: {document}")
+
+    async def until_gone(self, kind: str, name: str, api_version: str = API_VERSION) -> None:
+        async with asyncio.timeout(15):
+            while True:
+                if await self.get(kind, name, api_version) is None:
+                    return
+                await asyncio.sleep(0.02)
+
+    async def children(self) -> list[Document]:
+        """Everything in the namespace of the kinds that a gateway owns."""
+        found = []
+        for api_version, kind in CHILD_KINDS:
+            prefix = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+            plural = PLURALS.get(kind, f"{kind.lower()}s")
+            path = f"{prefix}/namespaces/{self.namespace}/{plural}"
+            listed = await asyncio.to_thread(self.control_plane.request, "GET", path)
+            found += [{**item, "kind": kind} for item in listed["items"]]
+        return found
+
+    def writes(self) -> list[str]:
+        """What the operator wrote so far, in any namespace, its lease aside."""
+        return [
+            f"{event['verb']} {event['requestURI']} {event['responseStatus']['code']}"
+            for event in self.control_plane.audit_events()
+            if event["user"]["username"] == USER
+            and event["verb"] not in ("get", "list", "watch")
+            and event["objectRef"]["resource"] != "leases"
+        ]
+
+
+@pytest.fixture
+def cluster(control_plane: ControlPlane, operator: OperatorProcess, namespace: str) -> Cluster:
+    return Cluster(control_plane, namespace)
+
+
+@pytest.fixture
+async def node(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Node]:
+    async with Node(cluster.control_plane, cluster.namespace, tmp_path) as node:
+        yield node
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=None, sock_read=10)
+    async with aiohttp.ClientSession(headers=DEMO, timeout=timeout) as session:
+        yield session
+
+
+@pytest.fixture
+async def source() -> AsyncIterator[DemoSource]:
+    async with DemoSource() as source:
+        yield source
+
+
+def condition(document: Document, kind: str) -> Document:
+    """The condition of that type; an empty one where there is none."""
+    conditions = document.get("status", {}).get("conditions", [])
+    return next((dict(each) for each in conditions if each["type"] == kind), {})
+
+
+def ready(document: Document) -> bool:
+    """Ready, as `kubectl wait` would see it, for the object as it is now."""
+    judged = document["status"]["observedGeneration"] == document["metadata"]["generation"]
+    return judged and condition(document, "Ready").get("status") == "True"
+
+
+def refused(reason: str) -> Callable[[Document], bool]:
+    return lambda document: condition(document, "Ready").get("reason") == reason
+
+
+async def answers(client: aiohttp.ClientSession, pod: RunningPod, path: str, status: int) -> aiohttp.ClientResponse:
+    """The first response of the pod at `path` that has this status."""
+    async with asyncio.timeout(15):
+        while True:
+            response = await client.get(f"http://{pod.address}:8080{path}")
+            if response.status == status:
+                return response
+            response.close()
+            await asyncio.sleep(0.01)
+
+
+async def event(response: aiohttp.ClientResponse) -> str:
+    """The next event of a stream."""
+    async with asyncio.timeout(10):
+        return (await response.content.readuntil(b"\n\n")).decode()
+
+
+async def test_from_yaml_to_served_changed_and_gone(
+    cluster: Cluster, node: Node, client: aiohttp.ClientSession, source: DemoSource, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = {"contextPath": "/sseconsumer", "target": source.url("one"), "timeouts": {"idle": "70s"}}
+    await cluster.apply("SseApi", "ably", spec)
+    (pod,) = await node.ready()
+    made = await cluster.until("SseApi", "ably", ready)
+    assert made["status"]["urls"] == [f"http://sse-default.{cluster.namespace}.svc/sseconsumer"]
+    assert made["status"]["gateway"] == f"{cluster.namespace}/default"
+    gateway = await cluster.until("SseGateway", "default", ready)
+    assert gateway["status"]["attached"] == gateway["status"]["readyReplicas"] == 1
+    deployment = await cluster.get("Deployment", "sse-default", "apps/v1")
+    assert deployment
+
+    stream = await answers(client, pod, "/sseconsumer", 200)
+    await source.subscribed("one")
+    source.publish("one", "first")
+    assert '"data": "first"' in await event(stream)
+
+    began = time.monotonic()
+    await cluster.apply("SseApi", "second", {"contextPath": "/second", "target": source.url("two")})
+    (await answers(client, pod, "/second", 200)).close()
+    served = time.monotonic() - began
+    await cluster.until("SseApi", "second", ready)
+    programmed = time.monotonic() - began
+
+    began = time.monotonic()
+    await cluster.apply("SseApi", "ably", {**spec, "target": f"http://{source.address}/nowhere"})
+    (await answers(client, pod, "/sseconsumer", 404)).close()
+    edited = time.monotonic() - began
+    source.publish("one", "still here")
+    assert '"data": "still here"' in await event(stream)
+    await cluster.until("SseApi", "ably", ready)
+
+    began = time.monotonic()
+    await cluster.request("DELETE", "SseApi", "second")
+    async with asyncio.timeout(15):
+        while (response := await client.get(f"http://{pod.address}:8080/second")).status != 404:
+            response.close()
+            await asyncio.sleep(0.01)
+    deleted = time.monotonic() - began
+    assert "application/problem+json" in response.headers["Content-Type"]
+    response.close()
+    source.publish("one", "and here")
+    assert '"data": "and here"' in await event(stream)
+    stream.close()
+
+    after = await cluster.get("Deployment", "sse-default", "apps/v1")
+    assert after
+    assert after["metadata"]["generation"] == deployment["metadata"]["generation"]
+    assert after["spec"]["template"] == deployment["spec"]["template"]
+    assert list(node.pods) == [pod.name]
+    with capsys.disabled():
+        print(
+            f"\n  from apply to served {served:.2f} s, to Programmed {programmed:.2f} s;"
+            f" from edit to served {edited:.2f} s; from delete to gone {deleted:.2f} s"
+        )
+    assert max(served, edited, deleted) < 2
+
+
+async def test_what_a_gateway_owns(cluster: Cluster) -> None:
+    await cluster.apply("SseApi", "prices", {"contextPath": "/prices", "target": "https://origin.example/sse"})
+    gateway = await cluster.until("SseGateway", "default", refused("NoReadyProxy"))
+    children = await cluster.children()
+    assert sorted({child["kind"] for child in children}) == sorted(kind for _, kind in CHILD_KINDS)
+    for child in children:
+        metadata = child["metadata"]
+        (owner,) = metadata["ownerReferences"]
+        assert (owner["kind"], owner["uid"]) == ("SseGateway", gateway["metadata"]["uid"])
+        assert owner["controller"]
+        assert "finalizers" not in metadata
+        assert metadata["labels"]["app.kubernetes.io/managed-by"] == "sse-gateway"
+        assert {entry["manager"] for entry in metadata["managedFields"]} == {"sse-gateway"}
+    assert "finalizers" not in gateway["metadata"]
+    shards = [child["metadata"]["name"] for child in children if child["kind"] == "ConfigMap"]
+    assert len(shards) == 2
+
+    await cluster.request("DELETE", "SseApi", "prices")
+    (shard,) = set(shards) - {"sse-default-config"}
+    await cluster.until_gone("ConfigMap", shard, "v1")
+
+
+async def test_the_holder_keeps_a_context_path_and_the_next_takes_over(cluster: Cluster) -> None:
+    spec = {"contextPath": "/prices", "target": "https://origin.example/sse"}
+    await cluster.apply("SseApi", "holder", spec)
+    await cluster.until("SseApi", "holder", refused("NoReadyProxy"))
+    await cluster.apply("SseApi", "a-late-one", spec)
+    late = await cluster.until("SseApi", "a-late-one", refused("ContextPathConflict"))
+    assert f"{cluster.namespace}/holder" in condition(late, "Accepted")["message"]
+    holder = await cluster.get("SseApi", "holder")
+    assert holder
+    assert condition(holder, "Accepted")["status"] == "True"
+    await cluster.request("DELETE", "SseApi", "holder")
+    await cluster.until("SseApi", "a-late-one", lambda api: condition(api, "Accepted").get("status") == "True")
+
+
+async def test_other_namespaces_attach_only_where_they_may(
+    cluster: Cluster, control_plane: ControlPlane, request: pytest.FixtureRequest
+) -> None:
+    guest = Cluster(control_plane, control_plane.create_namespace(f"{cluster.namespace}-guest"))
+    request.addfinalizer(lambda: control_plane.delete_namespace(guest.namespace))
+    spec = {
+        "contextPath": "/prices",
+        "target": "https://origin.example/sse",
+        "gatewayRef": {"name": "edge", "namespace": cluster.namespace},
+    }
+    await guest.apply("SseApi", "prices", spec)
+    missing = await guest.until("SseApi", "prices", refused("GatewayNotFound"))
+    assert f"{cluster.namespace}/edge" in condition(missing, "Ready")["message"]
+    assert not await cluster.get("SseGateway", "default")
+
+    await cluster.apply("SseGateway", "edge", {})
+    await guest.until("SseApi", "prices", refused("NotAllowedByGateway"))
+
+    team = {"matchLabels": {"team": "streams"}}
+    await cluster.apply("SseGateway", "edge", {"allowedNamespaces": {"from": "Selector", "selector": team}})
+    await guest.until("SseApi", "prices", refused("NotAllowedByGateway"))
+    await asyncio.to_thread(
+        control_plane.request,
+        "PATCH",
+        f"/api/v1/namespaces/{guest.namespace}",
+        {"metadata": {"labels": {"team": "streams"}}},
+        content_type="application/merge-patch+json",
+    )
+    await guest.until("SseApi", "prices", refused("NoReadyProxy"))
+
+    await cluster.apply("SseApi", "own", {**spec, "gatewayRef": {"name": "edge"}})
+    conflict = await cluster.until("SseApi", "own", refused("ContextPathConflict"))
+    assert f"{guest.namespace}/prices" in condition(conflict, "Accepted")["message"]
+
+
+async def test_suspended_and_while_the_operator_is_away(
+    cluster: Cluster, node: Node, operator: OperatorProcess, client: aiohttp.ClientSession, source: DemoSource
+) -> None:
+    spec: Document = {"contextPath": "/prices", "target": source.url("one")}
+    await cluster.apply("SseGateway", "default", {"replicas": 2})
+    await cluster.apply("SseApi", "prices", spec)
+    pods = await node.ready(2)
+    await cluster.until("SseApi", "prices", ready)
+    stream = await answers(client, pods[0], "/prices", 200)
+    await source.subscribed("one")
+
+    await cluster.apply("SseApi", "prices", {**spec, "suspend": True})
+    await cluster.until("SseApi", "prices", lambda api: ready(api) and refused("Suspended")(api))
+    for pod in pods:  # `Ready` says that every proxy has it
+        suspended = await client.get(f"http://{pod.address}:8080/prices")
+        assert suspended.status == 503
+        assert int(suspended.headers["Retry-After"]) > 0
+        suspended.close()
+    await cluster.apply("SseApi", "prices", {**spec, "suspend": False})
+    await cluster.until("SseApi", "prices", lambda api: ready(api) and refused("Ready")(api))
+
+    assert operator.stop() == 0
+    try:
+        source.publish("one", "nobody is missed")
+        assert "nobody is missed" in await event(stream)
+        (await answers(client, pods[1], "/prices", 200)).close()
+        await cluster.request("DELETE", "SseApi", "prices")
+        assert await cluster.get("SseApi", "prices") is None  # no finalizer holds it
+        (await answers(client, pods[1], "/prices", 200)).close()
+    finally:
+        operator.start()
+    for pod in pods:
+        (await answers(client, pod, "/prices", 404)).close()
+    stream.close()
+
+
+async def test_a_second_look_writes_nothing(cluster: Cluster, operator: OperatorProcess) -> None:
+    for name in ("prices", "orders"):
+        await cluster.apply("SseApi", name, {"contextPath": f"/{name}", "target": "https://origin.example/sse"})
+    await cluster.apply("SseApi", "second", {"contextPath": "/prices", "target": "https://origin.example/sse"})
+    for name, reason in (("prices", "NoReadyProxy"), ("orders", "NoReadyProxy"), ("second", "ContextPathConflict")):
+        await cluster.until("SseApi", name, refused(reason))
+    operator.stop()
+    before = cluster.writes()
+    operator.start()
+    # It is through with its first look at everything when it has taken note of something newer.
+    await cluster.apply("SseApi", "new", {"contextPath": "/new", "target": "https://origin.example/sse"})
+    await cluster.until("SseApi", "new", refused("NoReadyProxy"))
+    later = [write for write in cluster.writes()[len(before) :] if f"/{cluster.namespace}/" in write]
+    assert [write for write in later if "/sseapis/new/" in write]
+    assert not [
+        write
+        for write in later
+        if not any(part in write for part in ("/sseapis/new/", "/configmaps/", "/ssegateways/default/status"))
+    ]
+    assert len(later) == 4  # its shard, the index, the gateway's status with the new revision, its own status
+
+
+async def test_what_is_changed_by_hand_comes_back_and_what_others_add_stays(cluster: Cluster) -> None:
+    await cluster.apply("SseApi", "prices", {"contextPath": "/prices", "target": "https://origin.example/sse"})
+    await cluster.until("SseApi", "prices", refused("NoReadyProxy"))
+    service = await cluster.get("Service", "sse-default", "v1")
+    assert service
+    await cluster.merge(
+        "Service",
+        "sse-default",
+        {"metadata": {"annotations": {"admins": "note"}}, "spec": {"selector": {"hijacked": "yes"}}},
+        "v1",
+    )
+    # The extra selector field is nobody's business but its owner's; ours must be there.
+    await cluster.merge("Service", "sse-default", {"spec": {"selector": {"sse-gateway.dev/gateway": "other"}}}, "v1")
+    back = await cluster.until(
+        "Service", "sse-default", lambda it: it["spec"]["selector"]["sse-gateway.dev/gateway"] == "default", "v1"
+    )
+    assert back["metadata"]["annotations"]["admins"] == "note"
+    assert back["metadata"]["uid"] == service["metadata"]["uid"]
+
+    await cluster.request("DELETE", "ConfigMap", "sse-default-config", "v1")
+    index = await cluster.until("ConfigMap", "sse-default-config", lambda _: True, "v1")
+    gateway = await cluster.until("SseGateway", "default", lambda it: it["status"]["revision"] == 2)
+    assert gateway["status"]["revision"] == 2  # it only grows, also when the index got lost
+    assert '"revision":2' in index["data"]["index.json"]
+
+
+async def test_somebody_elses_object_is_left_alone(cluster: Cluster) -> None:
+    ports = [{"port": 9999}]
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "sse-default", "namespace": cluster.namespace},
+        "spec": {"ports": ports},
+    }
+    (before,) = await asyncio.to_thread(cluster.control_plane.apply, foreign)
+    await cluster.apply("SseApi", "prices", {"contextPath": "/prices", "target": "https://origin.example/sse"})
+    gateway = await cluster.until("SseGateway", "default", refused("ApplyFailed"))
+    assert f"Service {cluster.namespace}/sse-default exists" in condition(gateway, "Ready")["message"]
+    assert await cluster.get("Service", "sse-default", "v1") == before
+    await cluster.request("DELETE", "Service", "sse-default", "v1")
+    await cluster.until("SseGateway", "default", refused("NoReadyProxy"))
+
+
+async def test_the_default_gateway_goes_with_its_last_user_unless_somebody_adopts_it(cluster: Cluster) -> None:
+    spec = {"contextPath": "/prices", "target": "https://origin.example/sse"}
+    await cluster.apply("SseApi", "prices", spec)
+    gateway = await cluster.until("SseGateway", "default", lambda _: True)
+    assert gateway["metadata"]["labels"]["sse-gateway.dev/auto-created"] == "true"
+    await cluster.until("SseApi", "prices", refused("NoReadyProxy"))
+    await cluster.request("DELETE", "SseApi", "prices")
+    await cluster.until_gone("SseGateway", "default")
+
+    await cluster.apply("SseApi", "prices", spec)
+    await cluster.until("SseApi", "prices", refused("NoReadyProxy"))
+    await cluster.merge("SseGateway", "default", {"metadata": {"labels": {"sse-gateway.dev/auto-created": None}}})
+    await cluster.request("DELETE", "SseApi", "prices")
+    await cluster.until("SseGateway", "default", lambda it: it["status"].get("attached") == 0)
+    await asyncio.sleep(1.5)  # the grace period of this operator, and something
+    assert await cluster.get("SseGateway", "default")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"contextPath": "prices", "target": "https://a.example"}, "must start with /"),
+        ({"contextPath": "/p", "target": "https://user:word@a.example"}, "must not carry credentials"),
+        ({"contextPath": "/p", "target": "https://a.example", "timeouts": {"idle": "70"}}, "units such as 70s"),
+        ({"contextPath": "/p"}, "exactly one of target and endpoints"),
+    ],
+)
+async def test_what_cannot_be_right_is_refused_at_once(cluster: Cluster, spec: Document, message: str) -> None:
+    with pytest.raises(ApiError, match=message):
+        await cluster.apply("SseApi", "prices", spec)
