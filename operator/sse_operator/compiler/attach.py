@@ -13,13 +13,15 @@ NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 def gateway_key_of(api: SseApi, default: DefaultGateway) -> str | None:
-    """`namespace/name` of the gateway that the SseApi belongs to, whether it exists or not; None where its gatewayRef
-    is itself faulty."""
+    """`namespace/name` of the gateway that the SseApi belongs to, whether it exists or not.
+
+    Where its gatewayRef is faulty, that is the gateway where it holds a path, so that requests to it do not fall to
+    another API; None where it holds none."""
     if api.gateway_ref is not None:
         namespace, name = api.gateway_ref
         return f"{namespace or api.metadata.namespace}/{name}"
     if any(fault.path[:2] == ("spec", "gatewayRef") for fault in api.faults):
-        return None
+        return api.status.claim.gateway if api.status.claim else None
     return f"{default.namespace or api.metadata.namespace}/{default.name}"
 
 

@@ -19,6 +19,9 @@ from sse_proxy.config import Settings
 FAULTS_TOLD = 8
 """A condition's message is for people: so many faults of an object it tells, and how many more there are."""
 
+MESSAGE_LENGTH = 500
+"""Characters that are told of an error that nobody foresaw."""
+
 
 def compile_gateway(inputs: GatewayInputs, environment: Environment, now: datetime) -> CompiledGateway:
     """The gateway's config, and the verdicts on it and on its SseApis, as far as resources alone tell.
@@ -31,12 +34,14 @@ def compile_gateway(inputs: GatewayInputs, environment: Environment, now: dateti
     apis = [api for api in inputs.apis if api.metadata.deletion_timestamp is None]
     gateway = inputs.gateway
     if gateway is None or gateway.metadata.deletion_timestamp is not None:
-        missing = f"SseGateway {inputs.key} {'does not exist' if gateway is None else 'is being deleted'}"
+        reason = "GatewayNotFound" if gateway is None else "BeingDeleted"
+        what = "does not exist" if gateway is None else "is being deleted"
+        missing = f"SseGateway {inputs.key} {what}: create it, or let gatewayRef name another"
         return CompiledGateway(
             settings=settings,
             entries=(),
             results={api.metadata.key: _waiting(api, inputs.key, "GatewayNotFound", missing) for api in apis},
-            accepted=Verdict("Accepted", "Unknown", "GatewayNotFound", missing),
+            accepted=Verdict("Accepted", "Unknown", reason, missing),
         )
     if gateway.spec is None:
         faulty = f"SseGateway {inputs.key} has faults: see its conditions"
@@ -63,7 +68,7 @@ def compile_gateway(inputs: GatewayInputs, environment: Environment, now: dateti
 
 
 def refuse_unattached(api: SseApi) -> ApiResult:
-    """What became of an SseApi that belongs to no gateway, because its gatewayRef is faulty."""
+    """What became of an SseApi that belongs to no gateway (`gateway_key_of`), because its gatewayRef is faulty."""
     return _refused(api, "InvalidSpec", told(api.faults))
 
 
@@ -94,11 +99,12 @@ def _result(api: SseApi, gateway: SseGatewaySpec, holding: Holding | None) -> Ap
     if api.spec is None or holding is None:
         return _refused(api, "InvalidSpec", told(api.faults), holding)
     if holding.refusal:
-        return _refused(api, holding.refusal.reason, _told_refusal(holding.refusal, api), holding)
+        return _refused(api, holding.refusal.reason, _told_refusal(holding.refusal), holding)
     try:
         entry = entry_of(api, api.spec, holding.context_path, holding.hosts, gateway.defaults)
     except Exception as error:  # one object that nobody foresaw must not stop all the others
-        return _refused(api, "InternalError", f"could not be compiled: {error!r}", holding)
+        what = " ".join(str(error).split())[:MESSAGE_LENGTH]
+        return _refused(api, "InternalError", f"could not be compiled: {type(error).__name__}: {what}", holding)
     return ApiResult(
         api=api,
         accepted=Verdict("Accepted", "True", "Accepted", f"Attached to SseGateway {_gateway_of(holding)}"),
@@ -157,16 +163,15 @@ def told(faults: Iterable[Fault]) -> str:
     return "; ".join(lines[:FAULTS_TOLD]) + more
 
 
-def _told_refusal(refusal: Refusal, api: SseApi) -> str:
+def _told_refusal(refusal: Refusal) -> str:
     if refusal.reason == "ContextPathConflict":
         return (
             f"{_told_route(refusal.route)} is held by SseApi {refusal.holder}: "
             "choose another contextPath or host name, or it takes over when the holder goes"
         )
     return (
-        f"{_told_route(refusal.route)} is nested with {_told_route(refusal.held)}, which SseApi {refusal.holder} of "
-        f"another namespace than {api.metadata.namespace} holds: choose another contextPath, or set "
-        "allowNestedContextPaths on the SseGateway"
+        f"{_told_route(refusal.route)} is nested with {_told_route(refusal.held)}, held by SseApi {refusal.holder} of "
+        "another namespace: choose another contextPath, or set allowNestedContextPaths on the SseGateway"
     )
 
 

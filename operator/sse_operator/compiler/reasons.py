@@ -105,8 +105,8 @@ SSE_GATEWAY_REASONS = _table(
         "The object has faults; the message lists them. What its proxies serve stays as it was. Edit the SseGateway.",
     ),
     Reason(
-        "InternalError", "False", "Unknown", "Unknown", "False", "Stalled",
-        "Compiling the gateway failed for a fault of the operator's. What its proxies serve stays. Report it.",
+        "BeingDeleted", "Unknown", "Unknown", "Unknown", "Unknown", "Reconciling",
+        "The gateway is being deleted. Its SseApis are GatewayNotFound.",
     ),
     Reason(
         "ApplyFailed", "True", "True", "Unknown", "False", "Reconciling",

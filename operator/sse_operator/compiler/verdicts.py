@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sse_operator.api.conditions import ConditionStatus, Verdict
+from sse_operator.api.conditions import Verdict
 from sse_operator.api.objects import SseGateway
 from sse_operator.api.sse_api import Warned
 from sse_operator.compiler.model import ApiResult, CompiledGateway, Programmed
@@ -27,8 +27,7 @@ def api_verdicts(result: ApiResult, programmed: Programmed | None, revision: int
         reason, message = _loading(programmed, (shard,), revision)
         if reason == "Ready" and result.entry and result.entry.unavailable:
             reason, message = "Suspended", "Suspended as asked: it answers 503 until spec.suspend is false"
-    row = SSE_API_REASONS[reason]
-    verdicts = _row_verdicts(row, message, accepted=result.accepted, resolved_refs=result.resolved_refs)
+    verdicts = _row_verdicts(SSE_API_REASONS[reason], message, attached=result.accepted.message)
     return (*verdicts, *_warning(result.warnings))
 
 
@@ -50,12 +49,7 @@ def gateway_verdicts(
         reason, message = "ScaledToZero", "Scaled to zero as asked: no proxies run until spec.replicas is above 0"
     else:
         reason, message = _loading(programmed, shard_ids(), revision)
-    return _row_verdicts(
-        SSE_GATEWAY_REASONS[reason],
-        message,
-        accepted=compiled.accepted,
-        resolved_refs=None,
-    )
+    return _row_verdicts(SSE_GATEWAY_REASONS[reason], message)
 
 
 def _loading(programmed: Programmed | None, shards: Iterable[str], revision: int) -> tuple[str, str]:
@@ -84,21 +78,26 @@ def _named(pods: list[str]) -> str:
     return f"pod {told}" if len(pods) == 1 else f"pods {told}"
 
 
-def _row_verdicts(
-    row: Reason, message: str, *, accepted: Verdict, resolved_refs: Verdict | None
-) -> tuple[Verdict, ...]:
-    def verdict(kind: str, status: ConditionStatus, own: Verdict | None = None) -> Verdict:
+def _row_verdicts(row: Reason, message: str, *, attached: str = "") -> tuple[Verdict, ...]:
+    """The conditions that a row gives. The message is told where it is decided, in Ready, and where kstatus looks for
+    it; not in all of them, since five copies in every object are hard to read. `attached` is what Accepted says when
+    it is True."""
+    decided = ""
+    verdicts = []
+    for kind, status in (
+        ("Accepted", row.accepted),
+        ("ResolvedRefs", row.resolved_refs),
+        ("Programmed", row.programmed),
+    ):
         if status == "True":
-            return Verdict(kind, status, kind, own.message if own and own.status == "True" else "")
-        return Verdict(kind, status, row.name, message)
-
-    return (
-        verdict("Accepted", row.accepted, accepted),
-        verdict("ResolvedRefs", row.resolved_refs, resolved_refs),
-        verdict("Programmed", row.programmed),
-        Verdict("Ready", row.ready, row.name, message),
-        *((Verdict(row.progress, "True", row.name, message),) if row.progress else ()),
-    )
+            verdicts.append(Verdict(kind, status, kind, attached if kind == "Accepted" else ""))
+        else:
+            verdicts.append(Verdict(kind, status, row.name, "" if decided else message))
+            decided = kind
+    verdicts.append(Verdict("Ready", row.ready, row.name, message))
+    if row.progress:
+        verdicts.append(Verdict(row.progress, "True", row.name, message))
+    return tuple(verdicts)
 
 
 def _warning(warnings: tuple[Warned, ...]) -> tuple[Verdict, ...]:
