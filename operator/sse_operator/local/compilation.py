@@ -16,16 +16,13 @@ from sse_operator.compiler.model import ApiResult, CompiledGateway, Environment,
 from sse_operator.compiler.targets import local_guard
 from sse_operator.local.manifests import FileFault, Manifest
 
-_CONTEXT_PATH: FieldPath = ("spec", "contextPath")
-_GATEWAY_REF: FieldPath = ("spec", "gatewayRef")
-_REFUSALS: Mapping[str, tuple[FieldPath, str]] = {
-    "ContextPathConflict": (_CONTEXT_PATH, ""),
-    "NestedContextPath": (_CONTEXT_PATH, ""),
-    "GatewayNotFound": (_GATEWAY_REF, ": define it among the files, or leave gatewayRef out for the gateway default"),
-    "NotAllowedByGateway": (_GATEWAY_REF, ""),
+_REFUSED_FIELDS: Mapping[str, FieldPath] = {
+    "ContextPathConflict": ("spec", "contextPath"),
+    "NestedContextPath": ("spec", "contextPath"),
+    "GatewayNotFound": ("spec", "gatewayRef"),
+    "NotAllowedByGateway": ("spec", "gatewayRef"),
 }
-"""Which field a reason is about, and how to mend it where the message, meant for a cluster, does not say it. What is
-not here has told its faults itself: InvalidSpec, GatewayInvalid."""
+"""The field that a reason is about. What is not here has told its faults itself: InvalidSpec, GatewayInvalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +47,10 @@ class Compilation:
     def refusals(self) -> list[tuple[Outcome, FileFault]]:
         """What only all objects together show: a path that another holds, a gateway that is not there."""
         return [
-            (outcome, outcome.manifest.fault(path, verdict.message + mend))
+            (outcome, outcome.manifest.fault(_REFUSED_FIELDS[verdict.reason], verdict.message))
             for outcome in self.outcomes
             for verdict in (outcome.result.accepted, outcome.result.resolved_refs)
-            if verdict.status == "False" and verdict.reason in _REFUSALS
-            for path, mend in [_REFUSALS[verdict.reason]]
+            if verdict.status == "False" and verdict.reason in _REFUSED_FIELDS
         ]
 
     def claims(self) -> dict[str, Claim]:
@@ -80,16 +76,23 @@ def compile_manifests(
     decides. A gateway `default` that an SseApi needs and nobody defines is made up, as the operator would make it."""
     environment = Environment(targets=local_guard())
     gateways = {item.object.metadata.key: item.object for item in objects if isinstance(item.object, SseGateway)}
-    attached: dict[str, list[SseApi]] = {key: [] for key in [*gateways, *([gateway_key] if gateway_key else [])]}
+    attached: dict[str, list[SseApi]] = {key: [] for key in gateways}
+    needed: set[str] = set()
+    if gateway_key is not None:
+        attached.setdefault(gateway_key, [])
+        if gateway_key.partition("/")[2] == environment.default_gateway.name:
+            needed.add(gateway_key)  # it has no SseApis any more, and goes on
     manifests = [item for item in objects if isinstance(item.object, SseApi)]
     apis = [_with_claim(item.object, claims) for item in manifests if isinstance(item.object, SseApi)]
     keys = [gateway_key_of(api, environment.default_gateway) for api in apis]
     for api, key in zip(apis, keys, strict=True):
         if key is not None:
             attached.setdefault(key, []).append(api)
-            if api.gateway_ref is None and key not in gateways:
-                namespace, _, name = key.partition("/")
-                gateways[key] = SseGateway(Metadata(name=name, namespace=namespace), SseGatewaySpec())
+            if api.gateway_ref is None:
+                needed.add(key)
+    for key in needed - gateways.keys():
+        namespace, _, name = key.partition("/")
+        gateways[key] = SseGateway(Metadata(name=name, namespace=namespace), SseGatewaySpec())
     compiled = {
         key: compile_gateway(
             GatewayInputs(key=key, gateway=gateways.get(key), apis=members, namespace_labels=namespace_labels),
