@@ -150,7 +150,7 @@ def test_documents_that_cannot_be_made_out(tmp_path: Path, capsys: pytest.Captur
         "24: is no Kubernetes manifest but a list: it needs apiVersion and kind",
         "30: SseApi/My_API: metadata.name: must be lower-case letters, digits, - and . (at most 253), such as my-api",
         "37: SseApi: metadata.name: is missing: give the object a name",
-        "45: SseApi/ok: metadata.namespace: must be lower-case letters, digits and - (at most 63), such as team-a",
+        "47: SseApi/ok: metadata.namespace: must be lower-case letters, digits and - (at most 63), such as team-a",
     ]
 
 
