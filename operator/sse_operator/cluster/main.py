@@ -80,6 +80,7 @@ class Operator:
             now=lambda: datetime.now(UTC),
             clock=time.monotonic,
             again=lambda key, delay: self._queue.add(key, delay),
+            nudge=settings.nudge,
         )
         if self._elector:
             api.fence = self._elector.check

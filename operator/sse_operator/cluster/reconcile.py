@@ -74,6 +74,7 @@ class Reconciler:
         now: Callable[[], datetime],
         clock: Callable[[], float],
         again: Callable[[str, float], None],
+        nudge: bool,
     ) -> None:
         self.environment = environment
         self._store = store
@@ -85,6 +86,7 @@ class Reconciler:
         self._now = now
         self._clock = clock
         self._again = again
+        self._nudges = nudge
         self._nudged: dict[str, float] = {}
         self._asked: dict[str, int] = {}
 
@@ -215,6 +217,8 @@ class Reconciler:
         return programmed
 
     async def _nudge(self, key: str, names: set[str], revision: int) -> None:
+        if not self._nudges:
+            return
         pods = [
             pod
             for pod in self._store.pods.of_gateway(key)

@@ -37,6 +37,9 @@ class OperatorSettings:
     allow_target_networks: tuple[str, ...]
     """Networks that targets may be in although they are refused in a cluster: loopback, link-local, metadata, the API
     server."""
+    nudge: bool
+    """Whether to patch an annotation of the proxies' pods after a config change, so that their kubelets refresh the
+    mounted config at once. If not, it takes the kubelet's own pace, about a minute."""
     sweep_interval: float
     """Between two complete looks at the cluster, which mend whatever the watches missed."""
     workers: int
@@ -73,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--default-gateway-grace", _duration, "5m", "DURATION", "how long an unused default gateway is kept")
     add("--allow-target-networks", _networks, "", "CIDRS", "networks that targets may be in although refused otherwise")
+    add("--nudge", _switch, "true", "BOOL", "patch the proxies' pods so that their kubelets refresh the config at once")
     add("--sweep-interval", _duration, "5m", "DURATION", "between two complete looks at the cluster")
     add("--workers", _count, "4", "N", "gateways reconciled at the same time")
     add("--operator-namespace", _optional, os.environ.get("POD_NAMESPACE", ""), "NAME", "where the operator runs")
@@ -93,6 +97,7 @@ def settings_of(arguments: argparse.Namespace) -> OperatorSettings:
         default_gateway=arguments.default_gateway,
         default_gateway_grace=arguments.default_gateway_grace,
         allow_target_networks=arguments.allow_target_networks,
+        nudge=arguments.nudge,
         sweep_interval=arguments.sweep_interval,
         workers=arguments.workers,
         operator_namespace=operator_namespace,
@@ -130,6 +135,12 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be a number from 1 on")
     return int(text)
+
+
+def _switch(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text}: must be true or false")
+    return text == "true"
 
 
 def _pull_policy(text: str) -> str:

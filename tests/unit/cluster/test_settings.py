@@ -19,6 +19,7 @@ def test_defaults() -> None:
     assert made.namespaces == ()
     assert made.default_gateway == DefaultGateway()
     assert made.default_gateway_grace == 300
+    assert made.nudge is True
     assert made.sweep_interval == 300
     assert made.lease_name == "sse-gateway-operator"
 
@@ -28,12 +29,14 @@ def test_flags() -> None:
         "--namespaces=a, b",
         "--default-gateway=infra/edge",
         "--allow-target-networks=127.0.0.0/8,::1/128",
+        "--nudge=false",
         "--sweep-interval=1m30s",
         "--lease-name=",
     )
     assert made.namespaces == ("a", "b")
     assert made.default_gateway == DefaultGateway("infra", "edge")
     assert made.allow_target_networks == ("127.0.0.0/8", "::1/128")
+    assert made.nudge is False
     assert made.sweep_interval == 90
     assert made.lease_name is None
 
@@ -53,6 +56,7 @@ def test_a_flag_that_is_not_given_comes_from_the_environment(monkeypatch: pytest
         "--default-gateway=a/b/c",
         "--allow-target-networks=loopback",
         "--sweep-interval=90",
+        "--nudge=no",
         "--workers=0",
         "--image-pull-policy=never",
     ],
