@@ -202,7 +202,8 @@ def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
         case "bool_type":
             return f"must be true or false, not {_kind_of(error['input'])}"
         case "int_type":
-            return f"must be a whole number, not {_kind_of(error['input'])}"
+            fraction = isinstance(error["input"], float)
+            return f"must be a whole number, not {'a fraction' if fraction else _kind_of(error['input'])}"
         case "list_type":
             return f"must be a list, not {_kind_of(error['input'])}"
         case "model_type" | "model_attributes_type" | "dict_type":

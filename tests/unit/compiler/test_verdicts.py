@@ -91,7 +91,7 @@ def check_row(verdicts: dict[str, Verdict], row: Reason) -> None:
         )
 
 
-@pytest.mark.parametrize("row", SSE_API_REASONS.values(), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", list(SSE_API_REASONS.values()), ids=lambda row: row.name)
 def test_every_reason_of_an_api_is_given_as_the_table_says(row: Reason) -> None:
     programmed = next((each for each, reason, _ in ANSWERS if reason == row.name), Programmed(1, {"p": {"": 9}}))
     judged = result(suspend=row.name == "Suspended")
@@ -100,7 +100,7 @@ def test_every_reason_of_an_api_is_given_as_the_table_says(row: Reason) -> None:
     check_row(by_type(api_verdicts(judged, programmed, REVISION)), row)
 
 
-@pytest.mark.parametrize("row", SSE_GATEWAY_REASONS.values(), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", list(SSE_GATEWAY_REASONS.values()), ids=lambda row: row.name)
 def test_every_reason_of_a_gateway_is_given_as_the_table_says(row: Reason) -> None:
     programmed = next((each for each, reason, _ in ANSWERS if reason == row.name), Programmed(1, {"p": {"": 9}}))
     judged, gateway = compiled(), GATEWAY
