@@ -18,6 +18,9 @@ STOCK_NODE_IMAGE = "kindest/node:{version}"
 AUDIT_POLICY = "/etc/kubernetes/audit-policy.yaml"
 AUDIT_LOG = "/var/log/kubernetes/audit.log"  # `kubectl get --raw /api/v1/nodes/NODE/proxy/logs/kubernetes/audit.log`
 READY_TIMEOUT = "180s"
+CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+CONTROL_PLANE_CPU = "50m"  # for each: kubeadm requests 650m in all, a third of a machine with two cores
+PATCHES = "/kind/patches"
 
 
 def up() -> None:
@@ -61,7 +64,7 @@ def status() -> str:
         return "no Docker engine, no cluster"
     kind = "our own, started by this script" if docker.own else "the machine's"
     node = f"{CLUSTER}-control-plane"
-    if not _exists(docker):
+    if not _containers(docker):
         return f"Docker engine: {kind}\ncluster: none"
     state = _kubectl("get", "nodes,pods", "--all-namespaces", "--output=wide") if KUBECONFIG.exists() else "unknown"
     usage = docker.docker("stats", "--no-stream", "--format", "{{.CPUPerc}} of a core, {{.MemUsage}}", node).strip()
@@ -78,7 +81,7 @@ def settings() -> dict[str, str]:
 
 def _require() -> Engine:
     docker = engine.running()
-    if not docker or not _exists(docker):
+    if not docker or not _containers(docker):
         raise ClusterError("there is no cluster: scripts/kind-cluster up")
     return docker
 
@@ -112,6 +115,7 @@ def _create(docker: Engine) -> None:
             f"--wait={READY_TIMEOUT}",
         )
     with step("waiting for CoreDNS", "10 s"):
+        _kubectl("--namespace=kube-system", "scale", "deployment/coredns", "--replicas=1")
         _kubectl("--namespace=kube-system", "rollout", "status", "deployment/coredns", f"--timeout={READY_TIMEOUT}")
 
 
@@ -142,14 +146,24 @@ def _configuration(image: str, *, local: bool) -> dict[str, object]:
         "failCgroupV1": False,
         "localStorageCapacityIsolation": False,
     }
+    patches = RUN / "patches"
+    patches.mkdir(exist_ok=True)
+    for name in CONTROL_PLANE:
+        container = {"name": name, "resources": {"requests": {"cpu": CONTROL_PLANE_CPU}}}
+        (patches / f"{name}+strategic.json").write_text(json.dumps({"spec": {"containers": [container]}}))
     # A copy, because the checkout may be on a file system that the engine does not see.
     policy = shutil.copy(HERE / "audit-policy.yaml", RUN)
-    mounts = [{"hostPath": str(policy), "containerPath": AUDIT_POLICY, "readOnly": True}]
+    mounts = [
+        {"hostPath": str(policy), "containerPath": AUDIT_POLICY, "readOnly": True},
+        {"hostPath": str(patches), "containerPath": PATCHES, "readOnly": True},
+    ]
+    init = {"kind": "InitConfiguration", "patches": {"directory": PATCHES}}
+    documents = [cluster, init, kubelet] if local else [cluster, init]
     return {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "networking": {"disableDefaultCNI": local},
-        "kubeadmConfigPatches": [json.dumps(patch) for patch in ([cluster, kubelet] if local else [cluster])],
+        "kubeadmConfigPatches": [json.dumps(document) for document in documents],
         "nodes": [{"role": "control-plane", "image": image, "extraMounts": mounts}],
     }
 
@@ -165,13 +179,12 @@ def _registry_has(docker: Engine, image: str) -> bool:
     return False
 
 
-def _exists(docker: Engine) -> bool:
-    label = f"label=io.x-k8s.kind.cluster={CLUSTER}"
-    return bool(docker.docker("ps", "--all", "--quiet", "--filter", label).strip())
+def _containers(docker: Engine) -> list[str]:
+    return docker.docker("ps", "--all", "--quiet", "--filter", f"label=io.x-k8s.kind.cluster={CLUSTER}").split()
 
 
 def _healthy(docker: Engine) -> bool:
-    if not _exists(docker) or not KUBECONFIG.exists():
+    if not _containers(docker) or not KUBECONFIG.exists():
         return False
     with contextlib.suppress(ClusterError):
         _kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=5s", "--request-timeout=5s")
@@ -180,12 +193,9 @@ def _healthy(docker: Engine) -> bool:
 
 
 def _delete(docker: Engine) -> None:
-    if _exists(docker):
+    if _containers(docker):
         with step("deleting the cluster", "5 s"):
-            for container in docker.docker(
-                "ps", "--all", "--quiet", "--filter", f"label=io.x-k8s.kind.cluster={CLUSTER}"
-            ).split():
-                docker.docker("rm", "--force", "--volumes", container)
+            docker.docker("rm", "--force", "--volumes", *_containers(docker))
     KUBECONFIG.unlink(missing_ok=True)
 
 

@@ -107,6 +107,7 @@ class Engine:
             if pid := _pid():
                 say("dockerd does not end: killing it")
                 os.kill(pid, signal.SIGKILL)
+        _end_orphans()
         _unmount()
         _restore_network()
         shutil.rmtree(RUN, ignore_errors=True)
@@ -179,11 +180,26 @@ def _pid() -> int | None:
     return None
 
 
+def _end_orphans() -> None:
+    """End the containers of an engine that was killed: the children of those shims that were told of our run folder."""
+    parents = {}
+    shims = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            words = (entry / "cmdline").read_bytes()
+            if b"containerd-shim" in words and f"{RUN}/exec/".encode() in words:
+                shims.add(int(entry.name))
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    for pid in [*(pid for pid, parent in parents.items() if parent in shims), *shims]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def _unmount() -> None:
     """What a killed engine leaves mounted below its two folders, the innermost first."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for point in reversed(points):
-        if point.startswith((f"{RUN}/", f"{ENGINE_DATA}/")):
+        if f"{point}/".startswith((f"{RUN}/", f"{ENGINE_DATA}/")):
             with contextlib.suppress(ClusterError):
                 call(["umount", "--lazy", point])
 
