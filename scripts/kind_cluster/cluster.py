@@ -10,10 +10,10 @@ from pathlib import Path
 import kube_assets
 from kind_cluster import engine, node_image, python_image
 from kind_cluster.engine import Engine
-from kind_cluster.places import CACHE, CLUSTER, HERE, KUBECONFIG, PROGRAMS, RUN
+from kind_cluster.places import CLUSTER, HERE, KUBECONFIG, PROGRAMS, RUN
 from kind_cluster.progress import ClusterError, call, say, step
 
-LOCK = CACHE / "kind-cluster.lock"
+LOCK = RUN.with_suffix(".lock")
 STOCK_NODE_IMAGE = "kindest/node:{version}"
 AUDIT_POLICY = "/etc/kubernetes/audit-policy.yaml"
 AUDIT_LOG = "/var/log/kubernetes/audit.log"  # `kubectl get --raw /api/v1/nodes/NODE/proxy/logs/kubernetes/audit.log`
