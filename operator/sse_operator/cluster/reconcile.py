@@ -266,21 +266,20 @@ class Reconciler:
         namespace, _, name = key.partition("/")
         base_urls = [f"http://{service_host(namespace, name)}"]
         revisions = revised.revisions if revised else {}
-        await settle(
-            *(
-                self._statuses.write_api(
-                    result.api,
-                    sse_api_status(
-                        result,
-                        api_verdicts(result, programmed, revisions.get(api_key, 0)),
-                        gateway_key=key,
-                        base_urls=base_urls,
-                        now=self._now(),
-                    ),
-                )
-                for api_key, result in compiled.results.items()
+        statuses = [
+            (
+                result.api,
+                sse_api_status(
+                    result,
+                    api_verdicts(result, programmed, revisions.get(api_key, 0)),
+                    gateway_key=key,
+                    base_urls=base_urls,
+                    now=self._now(),
+                ),
             )
-        )
+            for api_key, result in compiled.results.items()
+        ]
+        await settle(*(self._statuses.write_api(api, status) for api, status in statuses if api.status != status))
 
     async def _refuse(self, apis: Sequence[SseApi]) -> None:
         """SseApis whose gatewayRef is faulty: no gateway has them."""
