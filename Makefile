@@ -14,9 +14,9 @@ test: lint
 lint: $(VENV)/.test
 	@scripts/lint
 
-# CRDs and reference tables from the models.
+# CRDs and reference tables from the models; the chart's copies, schema and README from them and its values.
 generate: $(VENV)/.test
-	@$(PYTHON) scripts/generate.py
+	@$(PYTHON) scripts/generate.py && $(PYTHON) scripts/chart.py
 
 $(VENV)/.%: pyproject.toml scripts/venv
 	@scripts/venv $*
