@@ -24,8 +24,7 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[harness.ControlPla
     with visible:  # building it for the first time takes minutes, which must not look like a hanging test
         harness.assets()
     with harness.ControlPlane() as running:
-        if any(CRDS.glob("*.yaml")):
-            running.install_crds(CRDS)
+        running.install_crds(CRDS)
         yield running
 
 
