@@ -225,7 +225,7 @@ class Exchanges:
             status = _GATEWAY_STATUS.get(type(error), 502)
             return self._refuse(request, connection, account, Problem(status, error.reason))
         except RequestPayloadError:
-            return self._refuse(request, connection, account, Problem(400, "BadRequest"))
+            return self._refuse(request, connection, account, Problem(400, "BadRequest"), close=True)
         return KEEP_ALIVE if relay.keep_alive else CLOSE
 
     async def _admit(self, request: BaseRequest, account: Exchange) -> tuple[Api, Target, bytes] | Problem:
@@ -265,11 +265,17 @@ class Exchanges:
         return route.api, endpoint, endpoint.request_target(rest, target.query)
 
     def _refuse(
-        self, request: BaseRequest, connection: ClientConnection, account: Exchange, problem: Problem
+        self,
+        request: BaseRequest,
+        connection: ClientConnection,
+        account: Exchange,
+        problem: Problem,
+        *,
+        close: bool = False,
     ) -> StreamResponse:
         # A client that waits for 100 may take the answer for the end of the request, and its next bytes for a new one.
         unread = request.headers.get("Expect") is not None and not request.content.is_eof()
-        close = self.closing or not request.keep_alive or unread or request.method == "CONNECT"
+        close = close or self.closing or not request.keep_alive or unread or request.method == "CONNECT"
         connection.head_sent = True
         connection.send(problem.message(close=close, head_only=request.method == "HEAD"))
         account.refused(problem)
@@ -343,6 +349,7 @@ class Exchanges:
                 if request.headers.get("Expect") is not None:
                     connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
                 lease.connection.send(head)
+                connection.body = body
                 upload = asyncio.create_task(_upload(body, relay, lease, chunked=chunked))
                 upload.add_done_callback(relay.upload_ended)
             await relay.finished

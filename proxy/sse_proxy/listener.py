@@ -18,7 +18,8 @@ from typing import Protocol, cast
 
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, LineTooLong
-from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
+from aiohttp.streams import StreamReader
+from aiohttp.web import BaseRequest, RequestHandler, RequestPayloadError, Server, StreamResponse
 
 from sse_proxy.errors import ListenError
 from sse_proxy.problem import Problem
@@ -116,6 +117,7 @@ class ClientConnection(RequestHandler):
         "_head_since",
         "_limits",
         "_refused",
+        "body",
         "downstream",
         "due_tick",
         "head_sent",
@@ -151,6 +153,8 @@ class ClientConnection(RequestHandler):
         self.due_tick: int | None = None
         self.downstream: Downstream | None = None
         self.head_sent = False
+        self.body: StreamReader | None = None
+        """The body of the current request while it is being read."""
 
     # What the relay uses.
 
@@ -187,6 +191,7 @@ class ClientConnection(RequestHandler):
         """The current request has had its answer."""
         self._answered += 1
         self.downstream = None
+        self.body = None
         self.head_sent = False
 
     # What the event loop calls.
@@ -205,6 +210,9 @@ class ClientConnection(RequestHandler):
         if self._request_count != before:
             self._head_since, self._head_bytes = None, 0
             self._deadlines.forget(self)
+            if self.body is not None and not self.body.is_eof():
+                # No new request can begin within a body: aiohttp could not read on, and tells only the next reader.
+                self.body.set_exception(RequestPayloadError("the request's body is not well-formed"))
             if self._request_count - self._answered > _MOST_PIPELINED:
                 self.reset()
         elif self._request_count == self._answered:

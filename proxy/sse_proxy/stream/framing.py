@@ -119,7 +119,9 @@ class ChunkedBody:
         end = data.find(b"\n", position)
         if end < 0:
             self._line += data[position:]
-            if len(self._line) > MAX_LINE:
+            if self._state == self._DATA_END and self._line != b"\r":
+                self.broken = "a chunk is longer than its size"
+            elif len(self._line) > MAX_LINE:
                 self.broken = "a chunk's line is too long"
             return len(data)
         line, self._line = self._line + data[position:end], b""

@@ -106,9 +106,6 @@ class UpstreamConnection(ResponseHandler):
         else:
             self._body_received(data)
 
-    def eof_received(self) -> None:
-        super().eof_received()
-
     def connection_lost(self, exc: BaseException | None) -> None:
         self._reusable = False
         if self._receiver is not None:
@@ -127,9 +124,10 @@ class UpstreamConnection(ResponseHandler):
             searched = max(len(buffer) - 3, 0)
             buffer += data
             end = head_end(buffer, searched)
+            if self._spent + (len(buffer) if end < 0 else end) > MAX_HEAD:
+                self._fail("garbage: its response head is too large")
+                return
             if end < 0:
-                if len(buffer) + self._spent > MAX_HEAD:
-                    self._fail("garbage: its response head is too large")
                 return
             try:
                 head = parse_head(bytes(buffer[:end]), to_head_request=self._to_head_request)
@@ -141,8 +139,6 @@ class UpstreamConnection(ResponseHandler):
                 break
             self._head = buffer = bytearray()
             self._spent += end
-            if not data:
-                return
         self._head = None
         self._reusable = self._reusable and head.persistent
         self._decoder = head.decoder
