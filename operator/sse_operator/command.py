@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             module.add_arguments(sub_parser)
             sub_parser.set_defaults(main=module.main)
     parsed = parser.parse_args(arguments)
-    return int(parsed.main(parsed))
+    try:
+        return int(parsed.main(parsed))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # who read our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to fail at exit
+        return 128 + signal.SIGPIPE
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def compile_manifests(
     now: datetime,
     gateway_key: str | None = None,
 ) -> Compilation:
-    """Compiles every gateway, and `gateway_key` also where nothing belongs to it.
+    """Compiles every gateway, and `gateway_key`, empty, also where nothing speaks of it any more.
 
     `claims` are those of the compilation before: who holds a path keeps it; where nobody does, the order of `objects`
     decides. A gateway `default` that an SseApi needs and nobody defines is made up, as the operator would make it."""
@@ -78,10 +78,6 @@ def compile_manifests(
     gateways = {item.object.metadata.key: item.object for item in objects if isinstance(item.object, SseGateway)}
     attached: dict[str, list[SseApi]] = {key: [] for key in gateways}
     needed: set[str] = set()
-    if gateway_key is not None:
-        attached.setdefault(gateway_key, [])
-        if gateway_key.partition("/")[2] == environment.default_gateway.name:
-            needed.add(gateway_key)  # it has no SseApis any more, and goes on
     manifests = [item for item in objects if isinstance(item.object, SseApi)]
     apis = [_with_claim(item.object, claims) for item in manifests if isinstance(item.object, SseApi)]
     keys = [gateway_key_of(api, environment.default_gateway) for api in apis]
@@ -90,6 +86,9 @@ def compile_manifests(
             attached.setdefault(key, []).append(api)
             if api.gateway_ref is None:
                 needed.add(key)
+    if gateway_key is not None and gateway_key not in attached:
+        attached[gateway_key] = []
+        needed.add(gateway_key)
     for key in needed - gateways.keys():
         namespace, _, name = key.partition("/")
         gateways[key] = SseGateway(Metadata(name=name, namespace=namespace), SseGatewaySpec())

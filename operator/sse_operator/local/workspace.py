@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sse_operator.api.objects import SseApi
 from sse_operator.api.sse_api import Claim
 from sse_operator.compiler.model import CompiledGateway, Revised
 from sse_operator.compiler.revisions import revise
@@ -81,20 +82,20 @@ class Workspace:
 
     def _with_last_good(self, manifests: Manifests) -> tuple[list[Manifest], frozenset[str]]:
         objects: list[Manifest] = []
-        kept: set[str] = set()
+        kept: list[Manifest] = []
         found = {manifest.identity for manifest in manifests.objects}
         for manifest in manifests.objects:
             good = self._good.get(manifest.identity)
             if manifest.object.faults and good is not None:
-                kept.add(manifest.object.metadata.key)
+                kept.append(good)
                 objects.append(good)
             else:
                 objects.append(manifest)
         for identity, good in self._good.items():
             if identity not in found and _unclear(good.file, manifests.incomplete):
-                kept.add(good.object.metadata.key)
+                kept.append(good)
                 objects.append(good)
-        return objects, frozenset(kept)
+        return objects, frozenset(item.object.metadata.key for item in kept if isinstance(item.object, SseApi))
 
 
 def _revised(compiled: CompiledGateway, before: Revised | None) -> Revised:

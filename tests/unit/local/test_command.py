@@ -1,5 +1,6 @@
 """The command `sse-gateway`: its sub-commands, its help, its exit codes."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,15 @@ def test_validate_reads_standard_input() -> None:
 def test_validate_of_good_files(tmp_path: Path) -> None:
     done = sse_gateway("validate", "-f", write(tmp_path / "a.yaml", sse_api()))
     assert (done.returncode, done.stdout, done.stderr) == (0, "valid: 1 SseApi and 0 SseGateways\n", "")
+
+
+def test_a_reader_that_goes_is_no_traceback(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.yaml", *(sse_api(f"api-{number}", "no-slash") for number in range(2000)))
+    command = [sys.executable, "-m", "sse_operator.command", "validate", "-f", file]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(30) == 128 + signal.SIGPIPE

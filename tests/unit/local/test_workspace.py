@@ -129,3 +129,16 @@ def test_files_without_an_api(tmp_path: Path) -> None:
     assert [str(fault) for fault in told.value.faults] == [
         f"{tmp_path}/a.yaml:1: SseApi: apiVersion: is missing: write sse-gateway.dev/v1alpha1"
     ]
+
+
+def test_a_default_gateway_is_made_up_as_the_operator_would(tmp_path: Path) -> None:
+    named = sse_api("a", "/a", "http://a/", more="gatewayRef: {name: default}")
+    file = tmp_path / "a.yaml"
+    write(file, named)
+    workspace = Workspace([str(file)])
+    for _ in range(2):
+        reading = read(workspace)
+        assert [fault.field for fault in reading.faults] == ["spec.gatewayRef"]
+        assert served(reading) == {}
+    write(file, named, sse_api("b", "/b", "http://b/"))
+    assert set(served(read(workspace))) == {"default/a", "default/b"}
