@@ -161,7 +161,10 @@ def build(go: str, name: str, into: Path) -> None:
     command = [go, "build", "-ldflags", linker_flags(), "-o", str(into / name), program.package]
     began = time.monotonic()
     folder = MODULES / program.module
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=sys.stderr) as process:
+    with (
+        tempfile.TemporaryFile() as told,  # every module that is downloaded: of interest only if it fails
+        subprocess.Popen(command, cwd=folder, env=environment, stdout=told, stderr=told) as process,
+    ):
         try:
             while True:
                 try:
@@ -172,8 +175,10 @@ def build(go: str, name: str, into: Path) -> None:
         except BaseException:
             process.terminate()
             raise
-    if code:
-        raise AssetsError(f"{name} did not build (exit {code}): {' '.join(command)}")
+        if code:
+            told.seek(0)
+            lines = told.read().decode(errors="replace").splitlines()[-25:]
+            raise AssetsError("\n".join([*lines, f"{name} did not build (exit {code}): {' '.join(command)}"]))
     say(f"{name}: done in {time.monotonic() - began:.0f} s")
 
 
