@@ -15,12 +15,17 @@ NAMESPACE = "sse-gateway"
 KUBERNETES = "1.36.0"
 
 
-def helm(*arguments: str | Path) -> str:
-    """The helm of the PyPI wheel beside this Python, else the one in PATH. Raises CalledProcessError."""
+def helm_program() -> str:
+    """The helm of the PyPI wheel beside this Python, else the one in PATH."""
     beside = Path(sys.executable).with_name("helm")
     program = str(beside) if beside.exists() else shutil.which("helm")
     assert program, "no helm: the test extra brings it on x86_64, elsewhere it has to be in PATH"
-    return subprocess.run([program, *arguments], check=True, capture_output=True, text=True).stdout
+    return program
+
+
+def helm(*arguments: str | Path) -> str:
+    """What helm printed. Raises CalledProcessError."""
+    return subprocess.run([helm_program(), *arguments], check=True, capture_output=True, text=True).stdout
 
 
 def render(*arguments: str | Path) -> str:
