@@ -13,7 +13,7 @@ from typing import Any
 from sse_proxy.config import Api, Endpoint, GatewayConfig, Settings, TargetGuard, Timeouts, Upstream
 from sse_proxy.proxy import Proxy, ProxyOptions
 
-PATIENCE = 5.0
+PATIENCE = 15.0
 """Seconds after which a test that waits has failed."""
 
 
@@ -83,7 +83,7 @@ class Origin:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, **tls: Any) -> None:
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20, **tls)
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20, backlog=2048, **tls)
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

@@ -237,6 +237,7 @@ class Relay:
         """End at the first event boundary after the time `start`, or at the time `by` wherever it is then. What is no
         event stream may run to its end until then."""
         self._drain_from, self._drain_by = start, by
+        self._keep_alive = False
         if self._opened is not None:
             self._deadlines.watch(self, start if self._boundary is not None else by)
 
