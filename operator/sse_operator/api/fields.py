@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from ipaddress import IPv6Address
 from typing import Annotated, Any
 
@@ -258,6 +258,7 @@ _DURATION_PATTERN = compiled(DURATION)
 _DURATION_PART = re.compile(r"([0-9]+)(ms|h|m|s)")
 
 
+@lru_cache(maxsize=1024)
 def seconds_of(duration: str) -> float:
     """The seconds of a Gateway API duration; 0.0 for `0s`. ValueError where it is none, or over
     `MAX_DURATION_HOURS`."""

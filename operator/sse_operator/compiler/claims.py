@@ -154,18 +154,16 @@ def _refusal(api: SseApi, route: Route, holders: Mapping[Route, SseApi], nesting
 
 # --- seniority -------------------------------------------------------------------------------------------------------
 
-_Seniority = tuple[bool, datetime, bool, datetime, int, str, str]
+_Seniority = tuple[datetime, datetime, int, str, str]
+"""When it was claimed, when its SseApi was created, its place among the inputs, namespace, name. The least is first."""
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def _seniority(api: SseApi, route: Route, gateway_key: str, position: int) -> _Seniority:
     claim, created = api.status.claim, api.metadata.creation_timestamp
-    held = _covers(claim, route, gateway_key)
     return (
-        not held,
-        moment(claim.since) if held and claim else _NEVER,
-        created is None,
+        moment(claim.since) if claim and _covers(claim, route, gateway_key) else _NEVER,
         created or _NEVER,
         0 if created else position,
         api.metadata.namespace,
