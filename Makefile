@@ -2,7 +2,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: run test lint generate clean
+.PHONY: run test lint generate bench clean
 
 # The main job, no cluster needed: demo source, gateway, events in the terminal.
 run: $(VENV)/.run
@@ -20,6 +20,10 @@ generate: $(VENV)/.test
 
 $(VENV)/.%: pyproject.toml scripts/venv
 	@scripts/venv $*
+
+# Ours and other proxies side by side (bench/install-peers gets those); ARGS="--help" tells what can be chosen.
+bench: $(VENV)/.run
+	@PYTHONPATH=bench:scripts $(PYTHON) -m sse_bench $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,3 @@
+module sse-gateway.dev/bench/load
+
+go 1.22

@@ -1,0 +1,84 @@
+"""A bench of a few seconds: everything is started, measured, told and ended. Never how fast it was."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sse_bench import document, recording
+from sse_bench.results import Results
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def record_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("bench") / "records.jsonl"
+    bench(file, "--workload", "relay-50x20,posts-20,reload-200", "--peers", "ours")
+    return file
+
+
+def bench(file: Path, *options: str) -> str:
+    told = subprocess.run(
+        [sys.executable, "-m", "sse_bench", "--quick", "--record", str(file), *options],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}/bench:{ROOT}/scripts"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    return told.stdout
+
+
+def test_every_event_comes_through_once_and_in_order(record_file: Path) -> None:
+    records = [record for record in recording.read(record_file).records if record.peer == "ours"]
+    assert [record.workload for record in records] == ["relay-50x20", "posts-20", "reload-200"]
+    for record in records:
+        assert record.faults == {}
+        assert record.figures["events"] > 0
+        assert record.figures["cpu_per_event"] > 0
+
+
+def test_a_reload_was_served(record_file: Path) -> None:
+    (record,) = [record for record in recording.read(record_file).records if record.workload == "reload-200"]
+    assert 0 < record.figures["reload_seconds"] < 10
+
+
+def test_the_report_has_a_table_for_each_workload(record_file: Path, tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text("before\n<!-- make bench: begin -->\nold\n<!-- make bench: end -->\nafter\n")
+    kept = recording.read(record_file)
+    assert document.write(Results(kept.records), kept.about, docs=tmp_path) == [page]
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert re.findall(r"^`(.+)`$", text, re.MULTILINE) == ["relay-50x20", "posts-20", "reload-200"]
+    assert len(re.findall(r"^\| sse-gateway \|.*\| 0 \|$", text, re.MULTILINE)) == 3
+
+
+def test_nothing_that_was_started_is_left(record_file: Path) -> None:
+    left = [
+        command
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and (command := command_of(entry)) and "/sse-bench-" in command
+    ]
+    assert left == []
+
+
+def command_of(entry: Path) -> str:
+    try:
+        return (entry / "cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def test_records_can_be_read_again(record_file: Path) -> None:
+    lines = [json.loads(line) for line in record_file.read_text().splitlines()]
+    assert lines[0]["about"]
+    assert len(lines) == 1 + len(recording.read(record_file).records)
