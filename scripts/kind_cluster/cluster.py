@@ -23,16 +23,17 @@ CONTROL_PLANE_CPU = "50m"  # for each: kubeadm requests 650m in all, a third of 
 PATCHES = "/kind/patches"
 
 
-def up() -> None:
-    """Bring the cluster up, at once if it is. What a failed or interrupted try made is taken down again."""
+def up() -> bool:
+    """Bring the cluster up; False if it was. What a failed or interrupted try made is taken down again."""
     with kube_assets.locked(LOCK):
         docker = engine.find()
         try:
             RUN.mkdir(parents=True, exist_ok=True)
             if _healthy(docker):
                 say("the cluster is up already")
-                return
+                return False
             _create(docker)
+            return True
         except BaseException:
             say("taking down what was made")
             _down(docker)

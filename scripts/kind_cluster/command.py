@@ -16,7 +16,7 @@ from kube_assets import AssetsError
 DESCRIPTION = """\
 The kind cluster of the end-to-end tests, with or without an image registry.
 
-  scripts/kind-cluster run COMMAND…    up, the command with KUBECONFIG set, and down whatever happens
+  scripts/kind-cluster run COMMAND…    up, the command with KUBECONFIG set, and down again whatever happens
   scripts/kind-cluster up              bring it up (at once if it is); prints the path of its kubeconfig
   eval "$(scripts/kind-cluster env)"   KUBECONFIG, DOCKER_HOST and PATH for this shell
   scripts/kind-cluster load IMAGE…     copy images from the Docker engine to the node
@@ -41,9 +41,9 @@ def on_signal(number: int, frame: FrameType | None) -> None:
 
 
 def run(command: list[str]) -> int:
-    """Run a command against a cluster that lives as long as it does; its exit status."""
+    """Run a command against the cluster; its exit status. A cluster that was not there before goes with it."""
+    ours = cluster.up()
     try:
-        cluster.up()
         process = subprocess.Popen(command, env={**os.environ, **cluster.settings()})
         try:
             return process.wait()
@@ -54,7 +54,8 @@ def run(command: list[str]) -> int:
     finally:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
-        cluster.down()
+        if ours:
+            cluster.down()
 
 
 def carry_out(arguments: argparse.Namespace) -> int:
