@@ -5,6 +5,7 @@ No credential is ever in it: no field of the request is logged, and of the query
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -16,9 +17,10 @@ Sink = Callable[[str], None]
 
 
 def to_stdout(line: str) -> None:
-    """Write a line to standard output at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """Write a line to standard output at once. A reader that is gone costs the line, never the request."""
+    with contextlib.suppress(OSError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def query_names(query: str | None) -> list[str]:

@@ -7,6 +7,7 @@ upstream, and leaves the response to the relay.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 from typing import cast
@@ -28,6 +29,8 @@ from sse_proxy.stream.live import LiveExchanges
 from sse_proxy.stream.relay import Relay
 from sse_proxy.upstream.pool import Lease, UpstreamPool
 from sse_proxy.upstream.target import Target
+
+_log = logging.getLogger(__name__)
 
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 
@@ -195,6 +198,12 @@ class Exchanges:
             if account.status is None:
                 account.abandoned()
             raise
+        except Exception:
+            _log.exception("request %s could not be handled", account.id)
+            if not connection.head_sent:
+                return self._refuse(request, connection, account, Problem(500, "InternalError"), close=True)
+            connection.reset()
+            return CLOSE
         finally:
             connection.answered()
         return answer
@@ -346,7 +355,7 @@ class Exchanges:
                 relay.request_complete = True
                 relay.waiting_for_upstream()
             else:
-                if request.headers.get("Expect") is not None:
+                if request.headers.get("Expect") is not None and request.version >= (1, 1):
                     connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
                 lease.connection.send(head)
                 connection.body = body

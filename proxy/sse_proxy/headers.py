@@ -133,7 +133,19 @@ def response_head(
     if chunked or (bodiless and status == 204):
         left_behind |= {b"content-length"}
     lines = [b"HTTP/1.1 %d %b" % (status, phrase)]
-    lines.extend(name + b": " + value for name, value in fields if name.lower() not in left_behind)
+    length_told = False
+    for name, value in fields:
+        lowered = name.lower()
+        if lowered in left_behind:
+            continue
+        if lowered == b"content-length":
+            # Upstream may say its length twice; the client must not have to wonder.
+            length = value.partition(b",")[0].strip()
+            if not length_told and length.isdigit():
+                length_told = True
+                lines.append(name + b": " + length)
+        else:
+            lines.append(name + b": " + value)
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")
     if close:

@@ -129,7 +129,7 @@ class ClientConnection(RequestHandler):
         loop: asyncio.AbstractEventLoop,
         limits: ListenerLimits,
         deadlines: Deadlines,
-        refused: Callable[[Problem], None],
+        refused: Callable[[Problem, str | None], None],
     ) -> None:
         super().__init__(
             listener,
@@ -256,7 +256,7 @@ class ClientConnection(RequestHandler):
 
     def _refuse(self, problem: Problem) -> None:
         self._deaf = True
-        self._refused(problem)
+        self._refused(problem, self._client)
         self.send(problem.message(close=True))
         self.shut()
 
@@ -267,18 +267,19 @@ class ClientConnection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> StreamResponse:
-        """Called by aiohttp for what it cannot read, and for an exception that escaped the handler."""
+        """Called by aiohttp for what it cannot read, and for exceptions that escape the handler: none should."""
         self._deaf = True
         if isinstance(exc, HttpProcessingError):
             problem = self._problem_of(exc)
-            self._refused(problem)
+            self._refused(problem, self._client)
             return _Refusal(self, problem)
         _log.error("a request could not be handled", exc_info=exc)
-        if self.head_sent:
-            self.reset()
-        else:
-            self.send(Problem(500, "InternalError").message(close=True))
+        self.reset()
         return CLOSE
+
+    @property
+    def _client(self) -> str | None:
+        return str(self.peername[0]) if self.peername else None
 
     def _problem_of(self, error: HttpProcessingError) -> Problem:
         if isinstance(error, LineTooLong):
@@ -301,7 +302,7 @@ class Listener(Server):
         *,
         limits: ListenerLimits,
         deadlines: Deadlines,
-        refused: Callable[[Problem], None],
+        refused: Callable[[Problem, str | None], None],
     ) -> None:
         # Without cancellation a client that is gone would be noticed only when something is written to it.
         super().__init__(handler, handler_cancellation=True)

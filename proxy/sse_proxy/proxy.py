@@ -174,7 +174,7 @@ class Proxy:
         await self._exchanges.live.drain(self._deadlines.now(), self._options.drain_period - lead)
 
     async def stop(self) -> None:
-        """Close every connection and give back everything. May be called in any state."""
+        """Close every connection and give back everything. Once started, it may be called at any time."""
         await self._listener.close(within=1.0)
         if self._admin_accepting is not None:
             self._admin_accepting.close()
@@ -185,11 +185,13 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _refused(self, problem: Problem) -> None:
+    def _refused(self, problem: Problem, client: str | None) -> None:
         refused = self._counts.connections_refused
         refused[problem.reason] = refused.get(problem.reason, 0) + 1
         if self._options.access_log is not None:
-            self._options.access_log(access_log.line("request", {"status": problem.status, "reason": problem.reason}))
+            self._options.access_log(
+                access_log.line("request", {"client": client, "status": problem.status, "reason": problem.reason})
+            )
 
     def _supervise(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a task for as long as the proxy runs, and say so loudly when it ends by itself."""

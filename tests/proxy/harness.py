@@ -259,6 +259,15 @@ class Gateway:
         return str((await self.logged_line("stream_close"))["reason"])
 
 
+async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Until `holds` does; for what no event tells."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            if await holds():
+                return
+            await asyncio.sleep(0.02)
+
+
 def api(
     url: str,
     *,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
 from proxy import harness
 from proxy.harness import Call, Gateway, Origin, api
 from sse_proxy.errors import ListenError
@@ -90,10 +91,14 @@ async def test_no_credential_in_any_output(
     gateway: Gateway, origin: Origin, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     canary = "c4n4ry"
-    gateway.load(api(origin.url(f"/{canary}?key={canary}", host="localhost")), api("http://127.0.0.1:1/", name="b", path="/b"))
+    gateway.load(
+        api(origin.url(f"/{canary}?key={canary}", host="localhost")), api("http://127.0.0.1:1/", name="b", path="/b")
+    )
     client = await gateway.connect()
     for target in (f"/sse?token={canary}&{canary}", f"/b?token={canary}", f"/nope?token={canary}"):
-        response = await client.get(target, f"Authorization: Bearer {canary}", f"Cookie: a={canary}", f"X-Api-Key: {canary}")
+        response = await client.get(
+            target, f"Authorization: Bearer {canary}", f"Cookie: a={canary}", f"X-Api-Key: {canary}"
+        )
         assert canary.encode() not in response.head + await client.length_body(response)
     assert (await gateway.logged_line("request", status=200))["query"] == ["token", "*"]
     outputs = [json.dumps(gateway.log), caplog.text, *capsys.readouterr()]

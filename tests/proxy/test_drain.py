@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+
 from proxy import harness
 from proxy.harness import Call, Gateway, Origin, api, chunk
 

@@ -179,6 +179,25 @@ async def test_redirect_is_passed_on(gateway: Gateway, origin: Origin) -> None:
     assert (response.status, response.get("Location")) == (302, "/elsewhere")
 
 
+async def test_a_length_said_twice_is_said_once(gateway: Gateway, origin: Origin) -> None:
+    origin.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\nA: b\r\nContent-Length: 2\r\n\r\nok"
+    gateway.load(api(origin.url()))
+    client = await gateway.connect()
+    assert (await client.get("/sse")).head == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nA: b\r\n\r\n"
+    assert await client.exactly(2) == b"ok"
+
+
+async def test_a_fault_of_the_gateway_is_a_500(
+    gateway: Gateway, origin: Origin, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.load(api(origin.url()))
+    monkeypatch.setattr("sse_proxy.headers.hops", lambda fields: 1 / 0)
+    client = await gateway.connect()
+    response = await client.get("/sse")
+    assert (response.status, (await client.problem(response))["reason"]) == (500, "InternalError")
+    assert "ZeroDivisionError" in caplog.text
+
+
 async def test_no_cookie_is_kept(gateway: Gateway, origin: Origin) -> None:
     origin.answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: session=one; Path=/\r\nContent-Length: 0\r\n\r\n"
     gateway.load(api(origin.url(host="localhost")))

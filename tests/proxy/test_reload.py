@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from proxy.harness import Call, Client, Gateway, Origin, api
+from proxy.harness import Call, Client, Gateway, Origin, api, eventually
 from sse_proxy.config import Api, Endpoint, Unavailable
 
 STREAMS = 1000
@@ -45,8 +45,11 @@ async def test_reloads_do_not_touch_live_streams(gateway: Gateway, origin: Origi
     gateway.load(entry, *others)
     clients = [await gateway.connect() for _ in range(STREAMS)]
     following = [asyncio.create_task(follow(client)) for client in clients]
-    while await gateway.metric("sse_gateway_streams_active", api="default/api") < STREAMS:
-        await asyncio.sleep(0.05)
+
+    async def all_open() -> bool:
+        return await gateway.metric("sse_gateway_streams_active", api="default/api") == STREAMS
+
+    await eventually(all_open)
     for number in range(RELOADS):
         # The entry itself is edited, replaced, suspended and removed in turn.
         variants: list[tuple[Api, ...]] = [

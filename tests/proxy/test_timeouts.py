@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import pytest
+
 from proxy.harness import Call, Gateway, Origin, api, chunk
 
 
@@ -59,7 +60,6 @@ async def flood(call: Call) -> None:
     await call.stream_head()
     while True:
         await call.event(b"data: " + b"x" * 65536 + b"\n\n")
-
 
 
 async def test_write_timeout_and_bounded_memory(gateway: Gateway, origin: Origin) -> None:

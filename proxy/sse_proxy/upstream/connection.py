@@ -67,6 +67,9 @@ class UpstreamConnection(ResponseHandler):
         self._head, self._decoder, self._spent = bytearray(), None, 0
         self.exchanges += 1
         self.answered = False
+        if self.transport is None:
+            # Lost between being made and being used: nobody else will tell.
+            self._loop.call_soon(self._finish, "closed before it could be used")
 
     def detach(self) -> None:
         """End the exchange early: nothing more is delivered, and the connection is not used again."""
