@@ -61,6 +61,8 @@ async def watch(
         registry=registry,
         settings=settings,
         standalone=True,
+        # Nobody peers. Kopf would make an identity of the user's name, which a bare user id of a container has not.
+        identity="",  # type: ignore[arg-type]
         clusterwide=not namespaces,
         namespaces=list(namespaces),
         liveness_endpoint=f"http://{health_address}/livez",
