@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 Sink = Callable[[str], None]
 """Takes one line, without its end."""
 
@@ -36,4 +38,4 @@ def line(event: str, members: dict[str, object]) -> str:
     """One log line: time (RFC 3339, UTC), event, and the members that have a value."""
     now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     present = {key: value for key, value in members.items() if value is not None}
-    return json.dumps({"time": now, "event": event, **present}, separators=(",", ":"), ensure_ascii=True)
+    return _encode({"time": now, "event": event, **present})
