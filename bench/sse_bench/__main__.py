@@ -70,7 +70,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     program = load_program.build(cache)
     cores = machine.Cores.divide()
     os.sched_setaffinity(0, cores.load)
-    own_network = machine.own_network()
+    own_network, priority = machine.own_network(), machine.raise_priority()
     bench = Bench(cores, program, cache, open_files, _QUICK if arguments.quick else 1.0)
     rounds = arguments.rounds or (1 if arguments.quick else _ROUNDS)
     about = (
@@ -79,18 +79,24 @@ def _compare(arguments: argparse.Namespace) -> int:
         f"{', '.join(f'{peer.title} {peer.version(cache)}'.strip() for peer in peers)}",
         f"{rounds} rounds" if rounds > 1 else "one round",
         "a network namespace of its own" if own_network else "the machine's own loopback network",
+        "raised priority" if priority else "usual priority",
         *missing,
     )
     records: list[Record] = []
     record_file = arguments.record or cache / "bench" / "last.jsonl"
+    interrupted = True
     with recording.Writer(record_file, about) as kept_records, suppress(KeyboardInterrupt):
         for record in _run(bench, plan, peers, rounds):
             kept_records.add(record)
             records.append(record)
-    whole = not (arguments.quick or arguments.peers or arguments.workload)
+        interrupted = False
+    whole = not (interrupted or arguments.quick or arguments.peers or arguments.workload)
     _tell(Results(records), about, write=whole or arguments.write)
     print(f"bench: every run is in {record_file}", file=sys.stderr)
     faulty = sum(bool(record.faults) for record in records if record.peer == Ours.name)
+    if interrupted:
+        print("bench: interrupted", file=sys.stderr)
+        return 130
     if faulty:
         print(f"bench: sse-gateway lost or broke streams in {faulty} runs", file=sys.stderr)
     return 1 if faulty or not records else 0

@@ -18,6 +18,7 @@ _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _SIOCSIFFLAGS = 0x8914  # linux/sockios.h
 _IFF_UP = 0x1
 _OPEN_FILES = 65_536
+_PRIORITY = -15
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,16 @@ def own_network() -> bool:
     for setting, value in {"ipv4/ip_local_port_range": "2048 65000", "ipv4/tcp_max_syn_backlog": "8192"}.items():
         with suppress(OSError):
             Path("/proc/sys/net", setting).write_text(value)
+    return True
+
+
+def raise_priority() -> bool:
+    """Run this process, and what it starts, before others: a proxy that waits for its core reads more at a time and
+    seems cheaper than it is. False without the right to do it."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
+    except PermissionError:
+        return False
     return True
 
 

@@ -23,7 +23,7 @@ DIRECT = "direct"
 """In place of a peer: the client at the origin, for what the load itself costs in latency."""
 
 _READY_SECONDS = 60.0
-_RELOAD_SECONDS = 2.0  # between two reloads, and the longest that one is waited for
+_RELOAD_SECONDS = 1.5  # between two reloads, and the longest that one is waited for
 _MOST_SECONDS = 120.0  # of a client, beyond its windows
 _LOAD_AT_LIMIT = 0.92  # part of its cores
 _CONTENDED = 0.10  # waiting for the core, as a part of running
@@ -62,7 +62,7 @@ class Bench:
     cache: Path
     open_files: int
     shorter: float = 1.0
-    """Windows last this part of their time."""
+    """Windows last this part of their time, but for those that reloads must fit in."""
 
     def run(self, number: int, workload: Workload, peer_type: type[Peer] | None) -> Record:
         """One run in round `number`; without a peer type the client goes to the origin itself.
@@ -150,7 +150,7 @@ class _Run:
             self._warm_up()
             before = self._proxy.memory()
         end: dict[str, Any] = {}
-        seconds = workload.seconds * bench.shorter
+        seconds = workload.seconds * (1 if workload.reloads else bench.shorter)
         with self._client(*workload.client, "-window", f"{seconds}s") as client:
             for line in _lines(client, seconds + _MOST_SECONDS):
                 if line["window"] == "end":
@@ -200,7 +200,7 @@ class _Run:
 
     def _warm_up(self) -> None:
         """Some streams, so that what a proxy sets aside once does not count as the streams' memory."""
-        with self._client("streams", "-streams", "100", "-rate", "10", "-warm", "0", "-window", "500ms") as client:
+        with self._client("streams", "-streams", "20", "-rate", "10", "-warm", "0", "-window", "500ms") as client:
             for _ in _lines(client, _MOST_SECONDS):
                 pass
         time.sleep(0.5)

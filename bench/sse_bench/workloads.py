@@ -76,7 +76,7 @@ def _saturate(streams: int) -> Workload:
         name=f"saturate-{streams}",
         title=f"{streams} streams, the most events/s in all with 97 % delivered in time and a p99 up to 100 ms",
         figures=("most_events", "cpu_per_event"),
-        client=("streams", "-streams", str(streams), "-search-from", "5000"),
+        client=("streams", "-streams", str(streams), "-search-from", "10000"),
         streams=streams,
     )
 
@@ -123,7 +123,7 @@ def _reload(routes: int) -> Workload:
         client=("streams", "-streams", "200", "-rate", "20"),
         streams=200,
         routes=routes,
-        seconds=8.0,
+        seconds=6.0,
         reloads=3,
     )
 
