@@ -89,24 +89,15 @@ class ApiServer:
         """What the API server has at a path."""
         return await self._request("GET", path)
 
-    async def list(self, kind: Kind, namespace: str | None = None) -> tuple[list[Object], int]:
-        """Every object of the kind that concerns us, as of one moment, and the resource version of that moment."""
-        objects: list[Object] = []
-        version = 0
-        async for page in self._pages(kind, namespace):
-            version = int(page["metadata"]["resourceVersion"])
-            for item in page["items"]:
-                item["apiVersion"], item["kind"] = kind.api_version, kind.name
-                objects.append(item)
-        return objects, version
-
-    async def _pages(self, kind: Kind, namespace: str | None) -> AsyncIterator[Object]:
+    async def pages(self, kind: Kind, namespace: str | None = None) -> AsyncIterator[tuple[list[Object], int]]:
+        """Every object of the kind that concerns us as of one moment, page by page, each with the resource version of
+        that moment."""
         query = {"limit": str(PAGE)}
         if kind.selector:
             query["labelSelector"] = kind.selector
         while True:
             page = await self._request("GET", kind.path(namespace), query=query)
-            yield page
+            yield page["items"], int(page["metadata"]["resourceVersion"])
             following = page["metadata"].get("continue")
             if not following:
                 return

@@ -117,11 +117,12 @@ class Operator:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sweeper.run(self._settings.sweep_interval, self._swept), name="sweep")
             group.create_task(self._guard_targets(), name="target guard")
+            # Warm first: who leads can start at once.
+            await self._sweeper.completed.wait()
+            await self._guarded.wait()
             if self._elector:
                 await self._elector.acquire()
                 group.create_task(self._elector.keep(), name="lease")
-            await self._sweeper.completed.wait()
-            await self._guarded.wait()
             await self._queue.run()
 
     async def _work(self, key: str) -> None:

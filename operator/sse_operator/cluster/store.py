@@ -12,7 +12,7 @@ Rules, on which everything else relies:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -122,24 +122,25 @@ class Shelf(Generic[ValueT]):
             return set()
         return self._drop(name, known)
 
-    def replace(self, documents: Iterable[Mapping[str, Any]], version: int, namespace: str | None) -> set[str]:
-        """Take over a list as of `version`, of one namespace or of all, and evict what it does not hold. The keys of
-        the gateways for which something changed."""
-        concerned: set[str] = set()
+    def put_listed(self, documents: Iterable[Mapping[str, Any]]) -> set[Name]:
+        """Take over a page of a list, as far as it is newer than what is known. The names of all that is on it."""
         listed: set[Name] = set()
         for document in documents:
             name, uid, at = _identity(document)
             listed.add(name)
             known = self._known.get(name)
             if (known is None or known.version < at) and self._deleted.get(uid, -1) < at:
-                concerned |= self._take(name, uid, at, document)
+                self._take(name, uid, at, document)
+        return listed
+
+    def evict(self, listed: Collection[Name], version: int, namespace: str | None) -> None:
+        """Drop what a complete list as of `version`, of one namespace or of all, does not have."""
         for name, known in list(self._known.items()):
             if name not in listed and known.version <= version and namespace in (None, name[0]):
-                concerned |= self._drop(name, known)
+                self._drop(name, known)
         self._listed[namespace] = max(version, self._listed.get(namespace, -1))
         if namespace is None:
             self._deleted = {uid: at for uid, at in self._deleted.items() if at > version}
-        return concerned
 
     def _drop(self, name: Name, known: _Known[ValueT]) -> set[str]:
         del self._known[name]
@@ -191,11 +192,13 @@ class Store:
         """See `Shelf.delete`."""
         return self._shelves[kind].delete(document)
 
-    def replace(
-        self, kind: Kind, documents: Iterable[Mapping[str, Any]], version: int, namespace: str | None
-    ) -> set[str]:
-        """See `Shelf.replace`."""
-        return self._shelves[kind].replace(documents, version, namespace)
+    def put_listed(self, kind: Kind, documents: Iterable[Mapping[str, Any]]) -> set[Name]:
+        """See `Shelf.put_listed`."""
+        return self._shelves[kind].put_listed(documents)
+
+    def evict(self, kind: Kind, listed: Collection[Name], version: int, namespace: str | None) -> None:
+        """See `Shelf.evict`."""
+        self._shelves[kind].evict(listed, version, namespace)
 
     def gateway_keys(self) -> set[str]:
         """Keys of all gateways that exist, that an SseApi refers to, or that left something behind."""

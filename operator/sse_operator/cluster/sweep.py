@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from sse_operator.cluster.api_server import ApiServer
 from sse_operator.cluster.errors import ApiServerError, CrdsMissingError, OperatorError
 from sse_operator.cluster.kinds import ENDPOINT_SLICES, SSE_APIS, SSE_GATEWAYS, WATCHED, Kind
-from sse_operator.cluster.store import Store
+from sse_operator.cluster.store import Name, Store
 
 logger = logging.getLogger(__name__)
 
@@ -51,21 +51,24 @@ class Sweeper:
         """One look at everything. Raises OperatorError; what was listed until then is kept."""
         for kind in watched_kinds(self._namespaces):
             for namespace in self._namespaces or (None,):
-                documents, version = await self._list(kind, namespace)
-                self._store.replace(kind, documents, version, namespace)
-                await asyncio.sleep(0)
+                await self._look_at(kind, namespace)
         self.swept_at = self._clock()
         self.completed.set()
 
-    async def _list(self, kind: Kind, namespace: str | None) -> tuple[list[dict[str, object]], int]:
+    async def _look_at(self, kind: Kind, namespace: str | None) -> None:
+        listed: set[Name] = set()
+        as_of = 0
         try:
-            return await self._api.list(kind, namespace)
+            async for documents, version in self._api.pages(kind, namespace):
+                listed |= self._store.put_listed(kind, documents)
+                as_of = version
         except ApiServerError as error:
             if error.not_found and kind in (SSE_APIS, SSE_GATEWAYS):
                 raise CrdsMissingError(
                     f"the API server serves no {kind.plural}.{kind.group}: install the CRDs of this release"
                 ) from error
             raise
+        self._store.evict(kind, listed, as_of, namespace)
 
 
 def watched_kinds(namespaces: Sequence[str]) -> Iterable[Kind]:

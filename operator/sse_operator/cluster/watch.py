@@ -12,7 +12,7 @@ from typing import Any
 
 import kopf
 
-from sse_operator.cluster.api_server import ApiServer
+from sse_operator.cluster.api_server import PAGE, ApiServer
 from sse_operator.cluster.kinds import Kind
 from sse_operator.cluster.store import Store
 from sse_operator.cluster.sweep import watched_kinds
@@ -20,6 +20,13 @@ from sse_operator.cluster.sweep import watched_kinds
 INACTIVITY_TIMEOUT = 70.0
 """Seconds without any event, bookmarks included, after which a watch is taken for dead. The API server sends a bookmark
 every minute."""
+
+EVENT_WORKERS = 100
+"""Objects of one kind whose events kopf handles at the same time. Without a limit it starts a task for each object of
+the first list; ten thousand of them leave the lease no chance to be renewed in time."""
+
+EVENT_WORKER_IDLE = 0.05
+"""Seconds for which an object without further events keeps its place among those."""
 
 
 async def watch(
@@ -40,7 +47,10 @@ async def watch(
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.watching.inactivity_timeout = INACTIVITY_TIMEOUT
+    settings.watching.chunk_size = PAGE
     settings.queueing.exit_timeout = 0.5
+    settings.queueing.worker_limit = EVENT_WORKERS
+    settings.queueing.idle_timeout = EVENT_WORKER_IDLE
     for kind in watched_kinds(namespaces):
         _register(kind, registry, settings, store, enqueue)
 

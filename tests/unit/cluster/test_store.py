@@ -42,6 +42,10 @@ def store() -> Store:
     return Store(DefaultGateway())
 
 
+def took_list(store: Store, documents: list[dict[str, Any]], version: int, namespace: str | None = None) -> None:
+    store.evict(SSE_APIS, store.put_listed(SSE_APIS, documents), version, namespace)
+
+
 def names(store: Store) -> list[str]:
     return [each.metadata.name for each in store.apis.of_gateway("shop/default")]
 
@@ -71,7 +75,7 @@ def test_an_api_with_a_faulty_reference_belongs_to_none(store: Store) -> None:
 def test_a_list_evicts_what_was_deleted_while_the_watch_was_broken(store: Store) -> None:
     store.put(SSE_APIS, api("ghost", version=1))
     store.put(SSE_APIS, api("stays", version=2, uid="u2"))
-    assert store.replace(SSE_APIS, [api("stays", version=2, uid="u2")], 9, None) == {"shop/default"}
+    took_list(store, [api("stays", version=2, uid="u2")], 9)
     assert names(store) == ["stays"]
 
 
@@ -81,7 +85,7 @@ def test_an_older_list_neither_deletes_nor_brings_back_what_is_newer(store: Stor
     store.delete(SSE_APIS, api("gone", version=15, uid="u2"))
     store.put(SSE_APIS, api("edited", version=18, uid="u3", suspend=True))
     older = [api("gone", version=5, uid="u2"), api("edited", version=4, uid="u3")]
-    store.replace(SSE_APIS, older, 10, None)
+    took_list(store, older, 10)
     assert names(store) == ["edited", "new"]
     edited = store.apis.get(("shop", "edited"))
     assert edited
@@ -90,17 +94,26 @@ def test_an_older_list_neither_deletes_nor_brings_back_what_is_newer(store: Stor
 
 
 def test_a_late_event_brings_nothing_back_that_a_list_did_not_have(store: Store) -> None:
-    store.replace(SSE_APIS, [], 10, None)
+    took_list(store, [], 10)
     assert store.put(SSE_APIS, api(version=7)) == set()
     assert names(store) == []
     assert store.put(SSE_APIS, api(version=11)) == {"shop/default"}
 
 
+def test_a_list_comes_in_pages(store: Store) -> None:
+    store.put(SSE_APIS, api("ghost", version=1))
+    listed = store.put_listed(SSE_APIS, [api("first", version=2, uid="u2")])
+    listed |= store.put_listed(SSE_APIS, [api("second", version=3, uid="u3")])
+    assert names(store) == ["first", "ghost", "second"]
+    store.evict(SSE_APIS, listed, 9, None)
+    assert names(store) == ["first", "second"]
+
+
 def test_a_list_of_one_namespace_says_nothing_of_others(store: Store) -> None:
     store.put(SSE_APIS, api(version=1))
-    store.replace(SSE_APIS, [], 10, "other")
+    took_list(store, [], 10, "other")
     assert names(store) == ["prices"]
-    store.replace(SSE_APIS, [], 10, "shop")
+    took_list(store, [], 10, "shop")
     assert names(store) == []
 
 

@@ -41,12 +41,14 @@ def rendered(case: dict[str, Any]) -> list[dict[str, Any]]:
         )
         objects += [shard_config_map(gateway, shard_id, shard) for shard_id, shard in shards.items()]
         objects.append(index_config_map(gateway, index))
+        for config_map in objects:  # what is in the files is the contract's, and grows with it
+            config_map["data"] = dict.fromkeys(config_map["data"], "…")
     return objects
 
 
 @pytest.mark.parametrize("source", sorted(GOLDEN.glob("*.in.yaml")), ids=lambda path: path.name.split(".")[0])
 def test_objects_of_a_gateway(source: Path) -> None:
-    made = yaml.safe_dump_all(rendered(yaml.safe_load(source.read_text())), sort_keys=False, width=110)
+    made = yaml.safe_dump_all(rendered(yaml.safe_load(source.read_text())), sort_keys=False, width=110, allow_unicode=True)
     expected = source.with_name(source.name.replace(".in.", ".out."))
     if os.environ.get("UPDATE_GOLDEN"):
         expected.write_text(made)
