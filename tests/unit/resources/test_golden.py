@@ -48,7 +48,9 @@ def rendered(case: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("source", sorted(GOLDEN.glob("*.in.yaml")), ids=lambda path: path.name.split(".")[0])
 def test_objects_of_a_gateway(source: Path) -> None:
-    made = yaml.safe_dump_all(rendered(yaml.safe_load(source.read_text())), sort_keys=False, width=110, allow_unicode=True)
+    made = yaml.safe_dump_all(
+        rendered(yaml.safe_load(source.read_text())), sort_keys=False, width=110, allow_unicode=True
+    )
     expected = source.with_name(source.name.replace(".in.", ".out."))
     if os.environ.get("UPDATE_GOLDEN"):
         expected.write_text(made)
