@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from sse_bench.machine import raise_priority
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _STOP_SECONDS = 3.0
 
@@ -146,6 +148,7 @@ def _prepare(cores: Collection[int]) -> Callable[[], None]:
 
     def prepare() -> None:
         os.sched_setaffinity(0, cores)
+        raise_priority()
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
