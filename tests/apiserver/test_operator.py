@@ -348,13 +348,18 @@ async def test_a_second_look_writes_nothing(cluster: Cluster, operator: Operator
     for name, reason in (("prices", "NoReadyProxy"), ("orders", "NoReadyProxy"), ("second", "ContextPathConflict")):
         await cluster.until("SseApi", name, refused(reason))
     operator.stop()
+    await asyncio.sleep(0.5)  # until what it wrote is in the audit log
     before = cluster.writes()
     operator.start()
     # It is through with its first look at everything when it has taken note of something newer.
     await cluster.apply("SseApi", "new", {"contextPath": "/new", "target": "https://origin.example/sse"})
     await cluster.until("SseApi", "new", refused("NoReadyProxy"))
-    later = [write for write in cluster.writes()[len(before) :] if f"/{cluster.namespace}/" in write]
-    assert [write for write in later if "/sseapis/new/" in write]
+    later: list[str] = []
+    async with asyncio.timeout(15):
+        # A request is in the audit log only some time after it was answered.
+        while not any("/sseapis/new/" in write for write in later):
+            await asyncio.sleep(0.05)
+            later = [write for write in cluster.writes()[len(before) :] if f"/{cluster.namespace}/" in write]
     assert not [
         write
         for write in later
