@@ -2,7 +2,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: run test lint generate bench clean
+.PHONY: run test e2e lint generate bench clean
 
 # The main job, no cluster needed: demo source, gateway, events in the terminal.
 run: $(VENV)/.run
@@ -10,6 +10,10 @@ run: $(VENV)/.run
 
 test: lint
 	@$(PYTHON) -m pytest
+
+# The whole on a kind cluster: images, chart, tests/e2e.
+e2e: $(VENV)/.test
+	@scripts/e2e
 
 lint: $(VENV)/.test
 	@scripts/lint
