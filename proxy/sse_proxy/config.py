@@ -20,8 +20,12 @@ import hashlib
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
+
+from sse_proxy.contract.model import ConfigModel as ConfigModel
+from sse_proxy.contract.model import Seconds as Seconds
+from sse_proxy.contract.upstream import Endpoint as Endpoint
+from sse_proxy.contract.upstream import Upstream as Upstream
 
 SCHEMA_VERSION = 1
 """The shape of config that this code writes, and the newest `Api.needs` it can serve."""
@@ -30,20 +34,6 @@ SHARDS = 64
 """How many shards a gateway's config is split over. Fixed: it is part of the pod template."""
 
 INDEX_FILE = "index.json"
-
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class ConfigModel(BaseModel):
-    """Immutable, camelCase in JSON, tolerant of fields that a neighbour version added."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        frozen=True,
-        extra="ignore",
-        hide_input_in_errors=True,
-    )
 
 
 class Timeouts(ConfigModel):
@@ -59,20 +49,6 @@ class Timeouts(ConfigModel):
     """For the whole stream, from its response head."""
     write: Seconds | None = 60.0
     """For a client that takes no byte although some wait for it."""
-
-
-class Endpoint(ConfigModel):
-    """One upstream address: an absolute http(s) URL, percent-encoded, whose query parameters are fixed."""
-
-    name: str
-    url: str
-    weight: Annotated[int, Field(ge=0)] = 1
-
-
-class Upstream(ConfigModel):
-    """How connections to upstream are made and kept."""
-
-    keep_alive: bool = True
 
 
 class Keyless(ConfigModel):

@@ -219,12 +219,13 @@ class Exchanges:
         head = headers.request_head(
             request.method.encode(),
             asked,
-            target.authority,
+            _authority(request, api, target),
             fields,
             _client_of(request, connection),
             length=length.encode() if length is not None else None,
             chunked=has_body and length is None,
             keep_alive=api.upstream.keep_alive,
+            compression=api.upstream.compression,
         )
         try:
             relay = await self._relay(
@@ -401,6 +402,12 @@ async def _upload(body: StreamReader, relay: Relay, lease: Lease, *, chunked: bo
         connection.send(b"0\r\n\r\n")
     relay.request_complete = True
     relay.waiting_for_upstream()
+
+
+def _authority(request: BaseRequest, api: Api, target: Target) -> bytes:
+    """The Host that upstream is told."""
+    named = request.headers.get("Host") if api.upstream.host_header == "Client" else None
+    return named.encode("utf-8", "surrogateescape") if named else target.authority
 
 
 def _client_of(request: BaseRequest, connection: ClientConnection) -> headers.Client:

@@ -80,11 +80,12 @@ def request_head(
     length: bytes | None,
     chunked: bool,
     keep_alive: bool,
+    compression: bool = False,
 ) -> bytes:
     """The head of the request to upstream.
 
-    `length` is the body's Content-Length as the client gave it, `chunked` a body without one. Streams are asked for
-    uncompressed: a compressor holds events back until its window is full.
+    `length` is the body's Content-Length as the client gave it, `chunked` a body without one. Without `compression`
+    upstream is asked for identity: a compressor holds events back until its window is full.
     """
     fields = list(fields)
     left_behind = _NOT_FORWARDED | connection_options(fields)
@@ -96,7 +97,10 @@ def request_head(
             lines.append(name + b": " + value)
         elif lowered == b"via":
             via += value + b", "
-    lines.append(b"Accept-Encoding: identity")
+        elif lowered == b"accept-encoding" and compression:
+            lines.append(name + b": " + value)
+    if not compression:
+        lines.append(b"Accept-Encoding: identity")
     lines.append(b"Via: " + via + b"1.1 " + PSEUDONYM)
     lines.append(b"X-Forwarded-For: " + client.address)
     lines.append(b"X-Forwarded-Proto: " + client.scheme)
@@ -156,3 +160,8 @@ def response_head(
 def is_event_stream(content_type: bytes | None) -> bool:
     """Whether a Content-Type says text/event-stream."""
     return content_type is not None and content_type.partition(b";")[0].strip().lower() == b"text/event-stream"
+
+
+def is_encoded(content_encoding: bytes | None) -> bool:
+    """Whether a Content-Encoding says that the body is no plain text."""
+    return content_encoding is not None and content_encoding.strip().lower() not in (b"", b"identity")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from sse_operator.api.conditions import Conditions, Moment
+from sse_operator.api.endpoints import Endpoints
 from sse_operator.api.fields import (
     CEL_RULES,
     ContextPath,
@@ -16,10 +17,10 @@ from sse_operator.api.fields import (
     ObjectName,
     Target,
     Version,
-    first_repeated,
     unique,
 )
 from sse_operator.api.model import ApiModel
+from sse_operator.api.upstream import UpstreamSpec
 
 KIND = "SseApi"
 PLURAL = "sseapis"
@@ -33,30 +34,6 @@ class GatewayRef(ApiModel):
     namespace: LabelName | None = None
     """Namespace of the SseGateway; the SseApi's own where it is not given. Another one only where the gateway's
     allowedNamespaces lets it."""
-
-
-class EndpointSpec(ApiModel):
-    """One of several upstream addresses."""
-
-    name: LabelName
-    """Name of the endpoint, unique within the SseApi; shown in status, metrics and logs."""
-    target: Target
-    """URL of the endpoint, http or https. Its query parameters are fixed: a client adds others, it never replaces
-    one."""
-    weight: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
-    """Share of the requests relative to the other endpoints'; 0 takes it out. Default 1."""
-
-
-WEIGHTS_MESSAGE = "must have an endpoint whose weight is not 0"
-
-
-def _reachable(endpoints: list[EndpointSpec]) -> list[EndpointSpec]:
-    repeated = first_repeated([endpoint.name for endpoint in endpoints])
-    if repeated is not None:
-        raise ValueError(f"must not have two endpoints of the name {repeated!r}")
-    if all(endpoint.weight == 0 for endpoint in endpoints):
-        raise ValueError(WEIGHTS_MESSAGE)
-    return endpoints
 
 
 class TimeoutsSpec(ApiModel):
@@ -73,13 +50,6 @@ class TimeoutsSpec(ApiModel):
     """For the whole stream. Default none (0s)."""
     write: Duration | None = None
     """For a client that takes no byte although some wait for it. Default 1m."""
-
-
-class UpstreamSpec(ApiModel):
-    """How connections to upstream are made and kept."""
-
-    keep_alive: bool | None = None
-    """Whether connections to upstream are kept for further requests. Default true."""
 
 
 class PlanSpec(ApiModel):
@@ -120,22 +90,7 @@ class SseApiSpec(ApiModel):
     target: Target | None = None
     """URL of the endpoint, http or https. Its query parameters are fixed: a client adds others, it never replaces
     one."""
-    endpoints: (
-        Annotated[
-            list[EndpointSpec],
-            Field(
-                min_length=1,
-                max_length=32,
-                json_schema_extra={
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["name"],
-                    CEL_RULES: [{"rule": "self.exists(e, !has(e.weight) || e.weight > 0)", "message": WEIGHTS_MESSAGE}],
-                },
-            ),
-            AfterValidator(_reachable),
-        ]
-        | None
-    ) = None
+    endpoints: Endpoints | None = None
     """Several addresses of the same endpoint, instead of target; requests go round-robin by weight."""
     timeouts: TimeoutsSpec | None = None
     """Limits of a stream. What is not given comes from the gateway's defaults."""

@@ -9,7 +9,8 @@ from sse_operator.api.objects import SseApi
 from sse_operator.api.sse_api import SseApiSpec, TimeoutsSpec
 from sse_operator.api.sse_gateway import GatewayDefaults
 from sse_operator.compiler.claims import ANY_HOST
-from sse_proxy.config import Api, Endpoint, Keyless, Timeouts, Unavailable, Upstream
+from sse_operator.compiler.upstream import upstream_of
+from sse_proxy.config import Api, Endpoint, Keyless, Timeouts, Unavailable
 
 DEFAULT_TIMEOUTS = {"connect": "5s", "response": "2m", "idle": "1h", "stream": "0s", "write": "1m"}
 """The last word on timeouts, where neither the SseApi nor its gateway says anything."""
@@ -41,9 +42,7 @@ def entry_of(
         unavailable=_unavailable("Suspended") if spec.suspend else None,
         endpoints=_endpoints(spec),
         timeouts=_timeouts(spec.timeouts, defaults.timeouts if defaults else None),
-        upstream=Upstream(
-            keep_alive=True if spec.upstream is None or spec.upstream.keep_alive is None else spec.upstream.keep_alive
-        ),
+        upstream=upstream_of(spec.upstream),
         plan=Keyless(),
     )
 

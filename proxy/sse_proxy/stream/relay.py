@@ -20,7 +20,7 @@ from typing import Protocol
 
 from sse_proxy import errors
 from sse_proxy.config import Timeouts
-from sse_proxy.headers import is_event_stream, response_head
+from sse_proxy.headers import is_encoded, is_event_stream, response_head
 from sse_proxy.listener import ClientConnection
 from sse_proxy.stream.boundary import EventBoundary
 from sse_proxy.stream.close import CloseReason
@@ -117,11 +117,6 @@ class Relay:
         """Whether the client's connection can take another request, once finished."""
         return self.reason is CloseReason.UPSTREAM_END and self._keep_alive
 
-    @property
-    def is_event_stream(self) -> bool:
-        """Whether the response is one of text/event-stream."""
-        return self._boundary is not None
-
     # The request's progress: the clock of `timeouts.response` runs while upstream is what is waited for.
 
     def waiting_for_upstream(self) -> None:
@@ -151,7 +146,7 @@ class Relay:
         self._chunked = unknown_length and not self._one_zero
         self._until_close = unknown_length and self._one_zero
         stream = not bodiless and is_event_stream(head.get(b"content-type"))
-        if stream:
+        if stream and not is_encoded(head.get(b"content-encoding")):
             self._boundary = EventBoundary()
         self._client.head_sent = True
         self._client.send(

@@ -82,8 +82,8 @@ def test_the_corpus(case: Case) -> None:
         (api_spec(timeouts={"idel": "70s"}), "spec.timeouts.idel: unknown field 'idel'; did you mean 'idle'?"),
         (api_spec(contextpath="/a"), "spec.contextpath: unknown field 'contextpath'; did you mean 'contextPath'?"),
         (
-            api_spec(upstream={"zzz": 1}),
-            "spec.upstream.zzz: unknown field 'zzz'; known here: keepAlive",
+            api_spec(gatewayRef={"zzz": 1}),
+            "spec.gatewayRef.zzz: unknown field 'zzz'; known here: name, namespace",
         ),
         (
             api_spec(target=GONE, endpoints=[{"name": "a", "target": "http://h", "wieght": 1}]),

@@ -1,0 +1,1 @@
+"""Parts of the config contract, by concern. Everything is to be had from `sse_proxy.config`, which has the rules."""

@@ -1,0 +1,27 @@
+"""Where an entry's requests go, and how."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sse_proxy.contract.model import ConfigModel
+
+
+class Endpoint(ConfigModel):
+    """One upstream address: an absolute http(s) URL, percent-encoded, whose query parameters are fixed."""
+
+    name: str
+    url: str
+    weight: Annotated[int, Field(ge=0)] = 1
+
+
+class Upstream(ConfigModel):
+    """How connections to upstream are made and kept, and what upstream is asked for."""
+
+    keep_alive: bool = True
+    host_header: Literal["Target", "Client"] = "Target"
+    """Whose Host upstream is told."""
+    compression: bool = False
+    """Whether the client's Accept-Encoding goes on; otherwise upstream is asked for identity."""

@@ -1,0 +1,69 @@
+"""What an SseApi says of its upstream, seen by a real origin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxy.harness import Call, Gateway, Origin, api
+from sse_proxy.config import Api, Upstream
+
+
+def upstream(origin: Origin, **members: Any) -> Api:
+    """A config entry for the origin with these upstream settings."""
+    return api(origin.url()).model_copy(update={"upstream": Upstream(**members)})
+
+
+async def asked(gateway: Gateway, origin: Origin, *lines: str) -> Call:
+    client = await gateway.connect()
+    assert (await client.get("/sse", *lines, host="shop.example:8443")).status == 200
+    return await origin.call()
+
+
+async def test_host_of_the_target(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(upstream(origin))
+    call = await asked(gateway, origin)
+    assert (call.all("Host"), call.get("X-Forwarded-Host")) == ([f"127.0.0.1:{origin.port}"], "shop.example:8443")
+
+
+async def test_host_of_the_client(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(upstream(origin, host_header="Client"))
+    call = await asked(gateway, origin)
+    assert (call.all("Host"), call.get("X-Forwarded-Host")) == (["shop.example:8443"], "shop.example:8443")
+
+
+async def test_client_without_a_host(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(upstream(origin, host_header="Client"))
+    client = await gateway.connect()
+    await client.send(b"GET /sse HTTP/1.0\r\n\r\n")
+    assert (await origin.call()).all("Host") == [f"127.0.0.1:{origin.port}"]
+
+
+async def test_streams_are_asked_for_uncompressed(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(upstream(origin))
+    assert (await asked(gateway, origin, "Accept-Encoding: gzip")).all("Accept-Encoding") == ["identity"]
+
+
+@pytest.mark.parametrize("fields", [[], ["gzip"], ["br;q=1.0, gzip;q=0.8", "zstd"]])
+async def test_compression_is_the_client_s_choice(gateway: Gateway, origin: Origin, fields: list[str]) -> None:
+    gateway.load(upstream(origin, compression=True))
+    call = await asked(gateway, origin, *(f"Accept-Encoding: {value}" for value in fields))
+    assert call.all("Accept-Encoding") == fields
+
+
+async def test_a_compressed_stream_passes_byte_for_byte(gateway: Gateway, origin: Origin) -> None:
+    compressed = b"\x1f\x8b\n\n\x00\xff\r\n\r\n"
+
+    async def answer(call: Call) -> None:
+        await call.stream_head(b"Content-Encoding: gzip")
+        await call.event(compressed)
+        await call.send(b"0\r\n\r\n")
+
+    origin.answer = answer
+    gateway.load(upstream(origin, compression=True))
+    client = await gateway.connect()
+    response = await client.get("/sse", "Accept-Encoding: gzip")
+    assert response.get("Content-Encoding") == "gzip"
+    assert await client.chunked_body() == compressed
+    assert await gateway.closed() == "upstream_end"
