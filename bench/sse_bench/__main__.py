@@ -3,7 +3,7 @@
 make bench                                                    everything; updates docs/performance.md
 make bench ARGS="--quick"                                     one round, short windows, the table only
 make bench ARGS="--peers nginx,ours --workload relay-1000x10 --rounds 3"
-make bench ARGS="--from FILE --write"                         docs/performance.md from records kept earlier
+make bench ARGS="--from FILE… --write"                        docs/performance.md from records kept earlier
 """
 
 from __future__ import annotations
@@ -51,15 +51,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, metavar="N", help=f"how often each peer runs ({_ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="one round with short windows")
     parser.add_argument("--record", type=Path, metavar="FILE", help="keep what each run gave, one JSON line each")
-    parser.add_argument("--from", type=Path, dest="kept", metavar="FILE", help="run nothing: tell what FILE has")
+    parser.add_argument(
+        "--from", type=Path, nargs="+", dest="kept", metavar="FILE", help="run nothing: tell what the files have"
+    )
     parser.add_argument("--write", action="store_true", help="update docs/performance.md although not all was run")
     return parser.parse_args()
 
 
 def _compare(arguments: argparse.Namespace) -> int:
     if arguments.kept:
-        kept = recording.read(arguments.kept)
-        _tell(Results(kept.records), kept.about, write=arguments.write)
+        parts = [recording.read(path) for path in arguments.kept]
+        about = tuple(dict.fromkeys(line for part in parts for line in part.about))
+        _tell(Results(record for part in parts for record in part.records), about, write=arguments.write)
         return 0
     open_files = machine.raise_open_files()
     plan = _plan(arguments, open_files)
@@ -83,10 +86,11 @@ def _compare(arguments: argparse.Namespace) -> int:
         *missing,
     )
     records: list[Record] = []
+    failures: list[str] = []
     record_file = arguments.record or cache / "bench" / "last.jsonl"
     interrupted = True
     with recording.Writer(record_file, about) as kept_records, suppress(KeyboardInterrupt):
-        for record in _run(bench, plan, peers, rounds):
+        for record in _run(bench, plan, peers, rounds, failures):
             kept_records.add(record)
             records.append(record)
         interrupted = False
@@ -99,7 +103,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         return 130
     if faulty:
         print(f"bench: sse-gateway lost or broke streams in {faulty} runs", file=sys.stderr)
-    return 1 if faulty or not records else 0
+    return 1 if faulty or failures else 0
 
 
 def _plan(arguments: argparse.Namespace, open_files: int) -> list[tuple[Workload, frozenset[str]]]:
@@ -128,9 +132,12 @@ def _installed(names: list[str], cache: Path) -> tuple[list[type[Peer]], list[st
 
 
 def _run(
-    bench: Bench, plan: list[tuple[Workload, frozenset[str]]], peers: list[type[Peer]], rounds: int
+    bench: Bench, plan: list[tuple[Workload, frozenset[str]]], peers: list[type[Peer]], rounds: int, failures: list[str]
 ) -> Iterator[Record]:
-    """Workload by workload, round by round, in each round every peer, each round beginning with another one."""
+    """Workload by workload, round by round, in each round every peer, each round beginning with another one.
+
+    Runs that gave no record are told, and added to `failures`.
+    """
     for work, wanted in plan:
         print(f"{work.name}: {work.title}", flush=True)
         able = [peer for peer in peers if peer.name in wanted and (peer.many_routes or work.routes == 1)]
@@ -145,7 +152,8 @@ def _run(
                 try:
                     record = bench.run(number, work, peer)
                 except BenchError as error:
-                    print(f"bench: {work.name}, {name}: {error}", file=sys.stderr, flush=True)
+                    failures.append(f"{work.name}, {name}: {error}")
+                    print(f"bench: {failures[-1]}", file=sys.stderr, flush=True)
                     continue
                 told = record.figures.get(work.figures[0], 0.0)
                 print(f"  round {number + 1} {name:8} {told:10.1f}  ({time.monotonic() - began:.0f} s)", flush=True)

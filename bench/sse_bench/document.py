@@ -63,9 +63,11 @@ def _growth_rows(results: Results, names: list[str]) -> list[table.Row]:
     figure = workload(names[0]).figures[0]
     told = FIGURES[figure]
     peers = picture.GROWTH_PEERS
-    rows = [["", *(f"{peer}: {told.title}, {told.unit}" for peer in peers), "ratio"]]
+    rows = [["", *(f"{peer}: {told.title}, {told.unit}" for peer in peers), "ratio", f"{peers[1]}, to its first row"]]
     for name in names:
         spreads = [results.value(name, peer, figure) for peer in peers]
         cells = [f"{spread.middle:.{told.decimals}f}" if spread else "-" for spread in spreads]
-        rows.append([f"`{name}`", *cells, table.ratio(results.ratio(name, peers[1], figure))])
+        first, own = results.value(names[0], peers[1], figure), results.value(name, peers[1], figure)
+        grown = f"{own.middle / first.middle:.2f}" if own and first else "-"
+        rows.append([f"`{name}`", *cells, table.ratio(results.ratio(name, peers[1], figure)), grown])
     return rows

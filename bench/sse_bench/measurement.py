@@ -269,7 +269,7 @@ class _Run:
             if answered:
                 self._figures["cpu_per_request"] = window.proxy.running * 1e6 / answered
             if window.proxy.waiting > _CONTENDED * window.proxy.running:
-                self._notes.append(f"waited {window.proxy.waiting / window.proxy.running:.0%} for its core")
+                self._notes.append("waited for its core more than 10 % of the time it ran")
         if window.load.running > _LOAD_AT_LIMIT * seconds * len(self._bench.cores.load):
             self._notes.append("the load was at its own limit")
 

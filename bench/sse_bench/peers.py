@@ -83,7 +83,6 @@ class Peer(ABC):
             "FOLDER": str(self.place.folder),
             "PORT": str(self.place.port),
             "ORIGIN_PORT": str(self.place.origin_port),
-            "OPEN_FILES": str(self.place.open_files),
             "MOST_STREAMS": str(most_streams(self.place.open_files)),
             "USER": "root" if os.geteuid() == 0 else "nobody",
             "ROUTES": routes,

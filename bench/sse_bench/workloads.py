@@ -162,7 +162,7 @@ def main_names(most_streams: int) -> tuple[str, ...]:
 GROWTH = {
     "streams, 4,000 events/s in all": ("relay-100x40", "relay-400x10", "relay-1000x4", "relay-4000x1"),
     "events/s on 200 streams": ("relay-200x5", "relay-200x10", "relay-200x20", "relay-200x40"),
-    "bytes of an event": ("relay-100x20-256", "relay-100x20-1024", "relay-100x20-8192", "relay-100x20-65536"),
+    "bytes of an event": ("relay-100x20", "relay-100x20-1024", "relay-100x20-8192", "relay-100x20-65536"),
     "routes": ("routes-10", "routes-100", "routes-1000", "routes-10000"),
 }
 """How cost grows with one thing at a time: run with ours and the baseline only."""
