@@ -60,6 +60,21 @@ class Keyless(ConfigModel):
 Plan = Keyless
 
 
+class Header(ConfigModel):
+    """One header field."""
+
+    name: str
+    value: str
+
+
+class HeaderChanges(ConfigModel):
+    """Changes of header fields: first remove, then set, then add."""
+
+    set: tuple[Header, ...] = ()
+    add: tuple[Header, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
 class Unavailable(ConfigModel):
     """Why an entry holds its path and answers 503 instead of relaying."""
 
@@ -96,6 +111,11 @@ class Api(RouteKey):
     timeouts: Timeouts = Timeouts()
     upstream: Upstream = Upstream()
     plan: Plan = Keyless()
+    request_headers: HeaderChanges | None = None
+    response_headers: HeaderChanges | None = None
+    """For upstream's responses; the gateway's own stay as they are."""
+    secrets: str | None = None
+    """What it needs that is secret: a key of `SecretShard.secrets`. None: nothing."""
 
     @property
     def key(self) -> str:

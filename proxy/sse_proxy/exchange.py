@@ -16,7 +16,6 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web import BaseRequest, RequestPayloadError, StreamResponse
 
 from sse_proxy import access_log, errors, headers
-from sse_proxy.config import Api
 from sse_proxy.listener import CLOSE, KEEP_ALIVE, ClientConnection
 from sse_proxy.metrics import ApiCounts, Counts
 from sse_proxy.path import RequestTarget, parse_target, rest_of_path
@@ -213,23 +212,24 @@ class Exchanges:
         admitted = await self._admit(request, account)
         if isinstance(admitted, Problem):
             return self._refuse(request, connection, account, admitted)
-        api, target, asked = admitted
+        route, target, asked = admitted
         has_body = request.content is not EMPTY_PAYLOAD
         length = request.headers.get("Content-Length")
         head = headers.request_head(
             request.method.encode(),
             asked,
-            _authority(request, api, target),
+            _authority(request, route.api, target),
             fields,
             _client_of(request, connection),
             length=length.encode() if length is not None else None,
             chunked=has_body and length is None,
-            keep_alive=api.upstream.keep_alive,
-            compression=api.upstream.compression,
+            keep_alive=route.api.upstream.keep_alive,
+            compression=route.api.upstream.compression,
+            changes=route.request_changes,
         )
         try:
             relay = await self._relay(
-                request, connection, account, api, target, head, chunked=has_body and length is None
+                request, connection, account, route, target, head, chunked=has_body and length is None
             )
         except errors.UpstreamError as error:
             status = _GATEWAY_STATUS.get(type(error), 502)
@@ -238,8 +238,8 @@ class Exchanges:
             return self._refuse(request, connection, account, Problem(400, "BadRequest"), close=True)
         return KEEP_ALIVE if relay.keep_alive else CLOSE
 
-    async def _admit(self, request: BaseRequest, account: Exchange) -> tuple[Api, Target, bytes] | Problem:
-        """Everything that decides before upstream is asked: the entry, its target and what to ask it for, or a
+    async def _admit(self, request: BaseRequest, account: Exchange) -> tuple[Route, Target, bytes] | Problem:
+        """Everything that decides before upstream is asked: the route, its target and what to ask it for, or a
         problem."""
         if request.method in ("CONNECT", "TRACE"):
             return Problem(
@@ -272,7 +272,7 @@ class Exchanges:
         if endpoint is None:
             return Problem(503, "NoEndpoint", retry_after=30)
         rest = rest_of_path(target.path, consumed)
-        return route.api, endpoint, endpoint.request_target(rest, target.query)
+        return route, endpoint, endpoint.request_target(rest, target.query)
 
     def _refuse(
         self,
@@ -298,13 +298,14 @@ class Exchanges:
         request: BaseRequest,
         connection: ClientConnection,
         account: Exchange,
-        api: Api,
+        route: Route,
         target: Target,
         head: bytes,
         *,
         chunked: bool,
     ) -> Relay:
         """Ask upstream, and relay its answer to the end. Raises UpstreamError when there is none."""
+        api = route.api
         reuse = api.upstream.keep_alive
         while True:
             lease = await self._pool.connect(target, reuse=reuse, within=api.timeouts.connect)
@@ -316,6 +317,7 @@ class Exchanges:
                 account,
                 keep_alive=request.keep_alive and not self.closing,
                 one_zero=request.version < (1, 1),
+                changes=route.response_changes,
             )
             await self._run(request, connection, account, relay, lease, head, chunked=chunked)
             failure = relay.failure

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sse_proxy.field_changes import UNCHANGED, FieldChanges
+
 Fields = list[tuple[bytes, bytes]]
 
 _HOP_BY_HOP = frozenset(
@@ -81,14 +83,16 @@ def request_head(
     chunked: bool,
     keep_alive: bool,
     compression: bool = False,
+    changes: FieldChanges = UNCHANGED,
 ) -> bytes:
     """The head of the request to upstream.
 
-    `length` is the body's Content-Length as the client gave it, `chunked` a body without one. Without `compression`
-    upstream is asked for identity: a compressor holds events back until its window is full.
+    `changes` are the API's: they come after what a Connection field lists, which cannot undo them. `length` is the
+    body's Content-Length as the client gave it, `chunked` a body without one. Without `compression` upstream is asked
+    for identity: a compressor holds events back until its window is full.
     """
     fields = list(fields)
-    left_behind = _NOT_FORWARDED | connection_options(fields)
+    left_behind = _NOT_FORWARDED | connection_options(fields) | changes.dropped
     lines = [method + b" " + target + b" HTTP/1.1", b"Host: " + authority]
     via = b""
     for name, value in fields:
@@ -99,6 +103,7 @@ def request_head(
             via += value + b", "
         elif lowered == b"accept-encoding" and compression:
             lines.append(name + b": " + value)
+    lines.extend(name + b": " + value for name, value in changes.added)
     if not compression:
         lines.append(b"Accept-Encoding: identity")
     lines.append(b"Via: " + via + b"1.1 " + PSEUDONYM)
@@ -124,8 +129,10 @@ def response_head(
     bodiless: bool,
     chunked: bool,
     close: bool,
+    changes: FieldChanges = UNCHANGED,
 ) -> bytes:
-    """The head of the response to the client: upstream's fields as they came, without what was between it and us.
+    """The head of the response to the client: upstream's fields as they came, without what was between it and us, and
+    with the `changes` that the API asks for.
 
     A `bodiless` answer keeps the Content-Length that it speaks of (HEAD, 304), except 204, which must not have one.
     """
@@ -136,6 +143,7 @@ def response_head(
             break
     if chunked or (bodiless and status == 204):
         left_behind |= {b"content-length"}
+    left_behind |= changes.dropped
     lines = [b"HTTP/1.1 %d %b" % (status, phrase)]
     length_told = False
     for name, value in fields:
@@ -150,6 +158,7 @@ def response_head(
                 lines.append(name + b": " + length)
         else:
             lines.append(name + b": " + value)
+    lines.extend(name + b": " + value for name, value in changes.added)
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")
     if close:

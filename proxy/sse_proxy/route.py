@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sse_proxy.config import Api, GatewayConfig, Unavailable
 from sse_proxy.errors import TargetError
+from sse_proxy.field_changes import FieldChanges, field_changes
 from sse_proxy.metrics import ApiCounts, Counts
 from sse_proxy.plans import Plan, plan_for
 from sse_proxy.router import Router
@@ -22,6 +23,8 @@ class Route:
     plan: Plan
     targets: RoundRobin[Target]
     counts: ApiCounts
+    request_changes: FieldChanges
+    response_changes: FieldChanges
 
     @property
     def hostnames(self) -> tuple[str, ...]:
@@ -65,4 +68,12 @@ def _route(api: Api, counts: Counts) -> Route:
         targets = [(parse(endpoint.url), endpoint.weight) for endpoint in api.endpoints]
     except TargetError:
         unavailable = unavailable or Unavailable(reason="InvalidTarget", message="The API's target cannot be used.")
-    return Route(api, unavailable, plan_for(api.plan), RoundRobin(targets), counts.api(api.key))
+    return Route(
+        api,
+        unavailable,
+        plan_for(api.plan),
+        RoundRobin(targets),
+        counts.api(api.key),
+        request_changes=field_changes(api.request_headers),
+        response_changes=field_changes(api.response_headers),
+    )

@@ -19,6 +19,7 @@ from sse_operator.api.fields import (
     Version,
     unique,
 )
+from sse_operator.api.http import RequestSpec, ResponseSpec
 from sse_operator.api.model import ApiModel
 from sse_operator.api.upstream import UpstreamSpec
 
@@ -98,6 +99,11 @@ class SseApiSpec(ApiModel):
     """How connections to upstream are made and kept."""
     plan: PlanSpec | None = None
     """Who may connect. Default Keyless."""
+    request: RequestSpec | None = None
+    """What changes in requests on their way to the target."""
+    response: ResponseSpec | None = None
+    """What changes in the target's responses on their way to the client; the gateway's own answers stay as they
+    are."""
     suspend: bool | None = None
     """True answers 503 with Retry-After and keeps the object and its context-path."""
 

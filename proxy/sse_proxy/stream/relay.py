@@ -20,6 +20,7 @@ from typing import Protocol
 
 from sse_proxy import errors
 from sse_proxy.config import Timeouts
+from sse_proxy.field_changes import FieldChanges
 from sse_proxy.headers import is_encoded, is_event_stream, response_head
 from sse_proxy.listener import ClientConnection
 from sse_proxy.stream.boundary import EventBoundary
@@ -45,6 +46,7 @@ class Relay:
 
     __slots__ = (
         "_boundary",
+        "_changes",
         "_chunked",
         "_client",
         "_deadlines",
@@ -82,7 +84,9 @@ class Relay:
         *,
         keep_alive: bool,
         one_zero: bool,
+        changes: FieldChanges,
     ) -> None:
+        """`changes` are those of the response's header fields."""
         self._client = client
         self._lease = lease
         self._timeouts = timeouts
@@ -90,6 +94,7 @@ class Relay:
         self._observer = observer
         self._keep_alive = keep_alive and not one_zero
         self._one_zero = one_zero
+        self._changes = changes
         self._opened: float | None = None
         self._last = 0.0
         self._held = False
@@ -145,7 +150,7 @@ class Relay:
         unknown_length = head.decoder is not None and head.decoder.length is None
         self._chunked = unknown_length and not self._one_zero
         self._until_close = unknown_length and self._one_zero
-        stream = not bodiless and is_event_stream(head.get(b"content-type"))
+        stream = not bodiless and is_event_stream(self._content_type(head))
         if stream and not is_encoded(head.get(b"content-encoding")):
             self._boundary = EventBoundary()
         self._client.head_sent = True
@@ -157,10 +162,17 @@ class Relay:
                 bodiless=bodiless,
                 chunked=self._chunked,
                 close=not self._keep_alive,
+                changes=self._changes,
             )
         )
         self._observer.head_sent(head.status, stream=stream)
         self._deadlines.watch(self, self._next_look(now))
+
+    def _content_type(self, head: ResponseHead) -> bytes | None:
+        """The Content-Type that the client is told."""
+        if b"content-type" in self._changes.dropped:
+            return self._changes.get(b"content-type")
+        return head.get(b"content-type")
 
     def body_received(self, data: bytes) -> None:
         if self.reason is not None:

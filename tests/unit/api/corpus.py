@@ -422,6 +422,62 @@ OTHER_API_SPECS: list[tuple[str, Any, bool]] = [
     ("suspend as a number", api_spec(suspend=1), False),
 ]
 
+
+def named(*names: str) -> list[dict[str, str]]:
+    """Header fields of these names."""
+    return [{"name": name, "value": "x"} for name in names]
+
+
+HEADERS_GOOD: list[Any] = [
+    None,
+    {},
+    {"set": [], "add": [], "remove": []},
+    {"set": named("X-A"), "add": named("X-A"), "remove": ["x-a"]},
+    {"set": named("Authorization", "Cookie", "!#$%&'*+-.^_`|~", "x" * 256)},
+    {"set": named(*(f"x-{number}" for number in range(16)))},
+    {"set": [{"name": "a", "value": "!"}]},
+    {"set": [{"name": "a", "value": "a \t~"}]},
+    {"set": [{"name": "a", "value": "x" * 4096}]},
+    {"remove": ["Cookie", "x-connection", "connections"]},
+]
+
+HEADERS_BAD: list[Any] = [
+    [],
+    "X-A: b",
+    {"set": {}},
+    {"set": ["a"]},
+    {"set": [{"name": "a"}]},
+    {"set": [{"value": "a"}]},
+    {"set": named("")},
+    {"set": named("a b")},
+    {"set": named("a:")},
+    {"set": named("a\n")},
+    {"set": named("é")},
+    {"set": named(":path")},
+    {"set": named("x" * 257)},
+    {"set": named("a", "a")},
+    {"set": named("a", "b", "A")},
+    {"set": named(*(f"x-{number}" for number in range(17)))},
+    {"set": [{"name": "a", "value": ""}]},
+    {"set": [{"name": "a", "value": "a\r\nb: c"}]},
+    {"set": [{"name": "a", "value": "a\n"}]},
+    {"set": [{"name": "a", "value": "a\x00"}]},
+    {"set": [{"name": "a", "value": " a"}]},
+    {"set": [{"name": "a", "value": "a "}]},
+    {"set": [{"name": "a", "value": "é"}]},
+    {"set": [{"name": "a", "value": 1}]},
+    {"set": [{"name": "a", "value": "x" * 4097}]},
+    {"remove": ["a", "A"]},
+    {"remove": ["a", "a"]},
+    {"remove": [f"x-{number}" for number in range(17)]},
+    {"replace": []},
+    *({"add": named(name)} for name in ("Connection", "keep-alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade")),
+    *({"remove": [name]} for name in ("Content-Length", "Proxy-Connection", "Proxy-Authorization", "Expect")),
+]
+
+GATEWAYS_OWN = ["Host", "hOST", "Via", "Accept-Encoding", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Port"]
+"""Request fields that the gateway sets itself."""
+
 EXISTS = {"key": "a", "operator": "Exists"}
 
 
@@ -499,6 +555,14 @@ def cases() -> Iterator[Case]:
     for value in (*ENDPOINTS_GOOD, *ENDPOINTS_BAD):
         spec = api_spec(target=GONE, endpoints=value)
         yield Case(f"endpoints={value!r:.60}", "SseApi", spec, any(value is each for each in ENDPOINTS_GOOD))
+    for part in ("request", "response"):
+        for value in (*HEADERS_GOOD, *HEADERS_BAD):
+            is_good = any(value is each for each in HEADERS_GOOD)
+            yield Case(f"{part}.headers={value!r:.60}", "SseApi", api_spec(**{part: {"headers": value}}), is_good)
+        for name in GATEWAYS_OWN:
+            for change in ({"set": named(name)}, {"remove": [name]}):
+                spec = api_spec(**{part: {"headers": change}})
+                yield Case(f"{part}.headers={change!r}", "SseApi", spec, part == "response")
     for label, spec, is_good in OTHER_API_SPECS:
         yield Case(label, "SseApi", spec, is_good)
     for label, spec, is_good in GATEWAY_SPECS:
