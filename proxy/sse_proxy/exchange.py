@@ -16,6 +16,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web import BaseRequest, RequestPayloadError, StreamResponse
 
 from sse_proxy import access_log, errors, headers
+from sse_proxy.config import Api
 from sse_proxy.listener import CLOSE, KEEP_ALIVE, ClientConnection
 from sse_proxy.metrics import ApiCounts, Counts
 from sse_proxy.path import RequestTarget, parse_target, rest_of_path
