@@ -17,22 +17,20 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def record_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("bench") / "records.jsonl"
-    bench(file, "--workload", "relay-50x20,posts-20,reload-200", "--peers", "ours")
-    return file
-
-
-def bench(file: Path, *options: str) -> str:
+    folder = tmp_path_factory.mktemp("bench")
+    (folder / "tmp").mkdir()
+    file = folder / "records.jsonl"
+    options = ["--quick", "--workload", "relay-50x20,posts-20,reload-200", "--peers", "ours", "--record", str(file)]
     told = subprocess.run(
-        [sys.executable, "-m", "sse_bench", "--quick", "--record", str(file), *options],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}/bench:{ROOT}/scripts"},
+        [sys.executable, "-m", "sse_bench", *options],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}/bench:{ROOT}/scripts", "TMPDIR": str(folder / "tmp")},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert told.returncode == 0, told.stdout + told.stderr
-    return told.stdout
+    return file
 
 
 def test_every_event_comes_through_once_and_in_order(record_file: Path) -> None:
@@ -63,12 +61,11 @@ def test_the_report_has_a_table_for_each_workload(record_file: Path, tmp_path: P
 
 
 def test_nothing_that_was_started_is_left(record_file: Path) -> None:
-    left = [
-        command
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and (command := command_of(entry)) and "/sse-bench-" in command
-    ]
-    assert left == []
+    used = record_file.parent / "tmp"
+    assert list(used.iterdir()) == []
+    assert [
+        entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and f"{used}/" in command_of(entry)
+    ] == []
 
 
 def command_of(entry: Path) -> str:
