@@ -362,7 +362,7 @@ class Exchanges:
                 if request.headers.get("Expect") is not None and request.version >= (1, 1):
                     connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
                 lease.connection.send(head)
-                connection.body = body
+                connection.reads(body)
                 upload = asyncio.create_task(_upload(body, relay, lease, chunked=chunked))
                 upload.add_done_callback(relay.upload_ended)
             await relay.finished

@@ -1,8 +1,8 @@
 """Client connections: aiohttp's HTTP server, with what it lacks for a gateway.
 
-aiohttp reads requests and runs one handler task per request. This adds: a request head must arrive in time and within
-limits; refusals are problem bodies; the response goes out as bytes that the relay writes, without headers of
-aiohttp's; the relay hears at once when the client holds back, takes again, or is gone.
+aiohttp reads requests and runs one handler task per request. This adds: requests are read strictly (`request_framing`),
+and their heads must arrive in time; refusals are problem bodies; the response goes out as bytes that the relay writes,
+without headers of aiohttp's; the relay hears at once when the client holds back, takes again, or is gone.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError
 from aiohttp.streams import StreamReader
 from aiohttp.web import BaseRequest, RequestHandler, RequestPayloadError, Server, StreamResponse
 
 from sse_proxy.errors import ListenError
 from sse_proxy.problem import Problem
+from sse_proxy.request_framing import UNREADABLE, HeadLimits, RequestFraming
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.upstream.guard import probe_silent_peers
 
@@ -38,17 +39,9 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class ListenerLimits:
+class ListenerLimits(HeadLimits):
     """What a client may send, and how slowly."""
 
-    request_line: int = 16 * 1024
-    """Bytes of the request target; beyond: 414."""
-    header_field: int = 32 * 1024
-    """Bytes of one header field; beyond: 431."""
-    header_fields: int = 128
-    """Number of header fields; beyond: 431."""
-    head: int = 64 * 1024
-    """Bytes of the whole request head; beyond: 431."""
     head_timeout: float = 10.0
     """Seconds from a head's first byte to its end; beyond: 408."""
     idle_timeout: float = 75.0
@@ -111,13 +104,13 @@ class ClientConnection(RequestHandler):
 
     __slots__ = (
         "_answered",
+        "_body",
         "_deadlines",
         "_deaf",
-        "_head_bytes",
+        "_framing",
         "_head_since",
         "_limits",
         "_refused",
-        "body",
         "downstream",
         "due_tick",
         "head_sent",
@@ -137,9 +130,10 @@ class ClientConnection(RequestHandler):
             access_log=None,  # type: ignore[arg-type]
             logger=_log,
             keepalive_timeout=limits.idle_timeout,
-            max_line_size=limits.request_line,
-            max_field_size=limits.header_field,
-            max_headers=limits.header_fields,
+            max_line_size=limits.head,
+            max_field_size=limits.head,
+            # aiohttp counts the request line and the blank line too.
+            max_headers=limits.header_fields + 2,
             lingering_time=_LINGER_SECONDS,
             auto_decompress=False,
         )
@@ -148,13 +142,12 @@ class ClientConnection(RequestHandler):
         self._refused = refused
         self._answered = 0
         self._deaf = False
-        self._head_bytes = 0
+        self._framing = RequestFraming(limits)
         self._head_since: float | None = None
         self.due_tick: int | None = None
         self.downstream: Downstream | None = None
         self.head_sent = False
-        self.body: StreamReader | None = None
-        """The body of the current request while it is being read."""
+        self._body: StreamReader | None = None
 
     # What the relay uses.
 
@@ -187,11 +180,22 @@ class ClientConnection(RequestHandler):
         if self.transport is not None:
             self.transport.abort()
 
+    def reads(self, body: StreamReader) -> None:
+        """The body of the current request is being read. Its reader gets RequestPayloadError if it breaks off."""
+        self._body = body
+        if self._framing.fault is not None:
+            self._break_body()
+
+    def _break_body(self) -> None:
+        # No new request can begin within a body: aiohttp could not read on, and tells only the next reader.
+        if self._body is not None and not self._body.is_eof():
+            self._body.set_exception(RequestPayloadError("the request's body is not well-formed"))
+
     def answered(self) -> None:
         """The current request has had its answer."""
         self._answered += 1
         self.downstream = None
-        self.body = None
+        self._body = None
         self.head_sent = False
 
     # What the event loop calls.
@@ -206,17 +210,21 @@ class ClientConnection(RequestHandler):
         if self._deaf:
             return
         before = self._request_count
-        super().data_received(data)
+        readable = self._framing.fault is None
+        # One head at a time: where aiohttp refuses one, it forgets what came before it in the same call.
+        for part in self._framing.feed(data) or (b"",):
+            super().data_received(part)
+        if readable and self._framing.fault is not None:
+            super().data_received(UNREADABLE)
         if self._request_count != before:
-            self._head_since, self._head_bytes = None, 0
+            self._head_since = None
             self._deadlines.forget(self)
-            if self.body is not None and not self.body.is_eof():
-                # No new request can begin within a body: aiohttp could not read on, and tells only the next reader.
-                self.body.set_exception(RequestPayloadError("the request's body is not well-formed"))
+            self._break_body()
             if self._request_count - self._answered > _MOST_PIPELINED:
                 self.reset()
-        elif self._request_count == self._answered:
-            self._part_of_head(len(data))
+        elif self._request_count == self._answered and self._framing.in_head and self._head_since is None:
+            self._head_since = self._deadlines.now()
+            self._deadlines.watch(self, self._head_since + self._limits.head_timeout)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -236,14 +244,6 @@ class ClientConnection(RequestHandler):
         super().connection_lost(exc)
 
     # Heads that do not come, or not in a readable form.
-
-    def _part_of_head(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_since is None:
-            self._head_since = self._deadlines.now()
-            self._deadlines.watch(self, self._head_since + self._limits.head_timeout)
-        if self._head_bytes > self._limits.head:
-            self._refuse(Problem(431, "HeaderTooLarge"))
 
     def look(self, now: float) -> float | None:
         """Part of `Timed`: the head's time is up."""
@@ -282,13 +282,9 @@ class ClientConnection(RequestHandler):
         return str(self.peername[0]) if self.peername else None
 
     def _problem_of(self, error: HttpProcessingError) -> Problem:
-        if isinstance(error, LineTooLong):
-            if error.args[1] == self._limits.request_line != self._limits.header_field:
-                return Problem(414, "UriTooLong")
-            return Problem(431, "HeaderTooLarge")
-        if error.message.startswith("Too many headers"):
-            return Problem(431, "HeaderTooLarge")
-        if isinstance(error, BadHttpMethod) and self._request_count - self._answered == 1:
+        if self._framing.fault is not None:
+            return self._framing.fault
+        if isinstance(error, BadHttpMethod):
             return Problem(501, "MethodUnknown")
         return Problem(400, "BadRequest")
 

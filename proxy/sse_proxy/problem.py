@@ -20,6 +20,7 @@ _TITLES = {
     "ExpectationFailed": "The expectation cannot be met",
     "UpgradeNotSupported": "The gateway does not upgrade connections",
     "MethodUnknown": "The gateway does not know this method",
+    "VersionNotSupported": "The gateway does not speak this version of HTTP",
     "LoopDetected": "The target leads back to the gateway",
     "UpstreamUnreachable": "The target cannot be reached",
     "UpstreamUnresolvable": "The target's host name cannot be resolved",

@@ -73,7 +73,7 @@ async def test_refused_hosts(gateway: Gateway, origin: Origin, host: str) -> Non
         (b"GET /sse HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 400),
         (b"GET /sse HTTP/1.1\r\nHost : a\r\n\r\n", 400),
         (b"GET /sse HTTP/1.1\r\nHost: a\r\n folded: x\r\n\r\n", 400),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 501),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
         (b"FROB /sse HTTP/1.1\r\nHost: a\r\n\r\n", 501),
         (b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", 405),
         (b"TRACE /sse HTTP/1.1\r\nHost: a\r\n\r\n", 405),
