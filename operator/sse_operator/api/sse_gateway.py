@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from sse_operator.api.conditions import Conditions
+from sse_operator.api.exposure import HttpRouteSpec, IngressSpec, ServiceSpec
 from sse_operator.api.fields import CEL_RULES, Duration
 from sse_operator.api.model import ApiModel
 from sse_operator.api.sse_api import TimeoutsSpec
@@ -111,6 +112,12 @@ class SseGatewaySpec(ApiModel):
     """What the gateway's SseApis get where they say nothing."""
     drain: Drain | None = None
     """How proxy pods end."""
+    service: ServiceSpec | None = None
+    """The Service in front of the proxies."""
+    ingress: IngressSpec | None = None
+    """An Ingress in front of the Service. Default: none."""
+    http_route: HttpRouteSpec | None = None
+    """An HTTPRoute to the Service. Default: none."""
 
 
 class SseGatewayStatus(ApiModel):

@@ -17,7 +17,7 @@ from typing import Any
 from sse_operator.api import GROUP
 from sse_operator.api.objects import SseGateway
 from sse_operator.cluster.api_server import ApiServer
-from sse_operator.cluster.errors import ApiServerError, ForeignObjectError
+from sse_operator.cluster.errors import ApiServerError, ForeignObjectError, KindMissingError
 from sse_operator.cluster.kinds import CHILDREN, Kind, kind_of
 from sse_operator.cluster.store import Name, Store
 from sse_operator.resources.names import Object, owned_by
@@ -35,7 +35,7 @@ class Applier:
         self._store = store
 
     async def apply(self, gateway: SseGateway, document: Object) -> bool:
-        """Write the object if it differs. Whether it did. Raises ForeignObjectError, ApiServerError."""
+        """Write the object if it differs. Whether it did. Raises ObjectRefusedError, ApiServerError."""
         kind, name = kind_of(document), name_of(document)
         live = self._store.children[kind].get(name)
         if live is None:
@@ -45,7 +45,13 @@ class Applier:
         stamped = _stamped(document)
         if live is not None and is_as_applied(stamped, live):
             return False
-        self._store.put(kind, await self._api.apply(kind, stamped))
+        try:
+            applied = await self._api.apply(kind, stamped)
+        except ApiServerError as error:
+            if kind.comes_with and error.kind_missing:
+                raise KindMissingError(kind.name, "/".join(name), kind.comes_with) from error
+            raise
+        self._store.put(kind, applied)
         logger.info("applied", extra={"gateway": gateway.metadata.key, "object": f"{kind.name} {name[0]}/{name[1]}"})
         return True
 

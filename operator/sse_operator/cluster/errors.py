@@ -26,6 +26,11 @@ class ApiServerError(OperatorError):
         return self.status == 404
 
     @property
+    def kind_missing(self) -> bool:
+        """The API server does not serve the kind at all."""
+        return self.status == 404 and "could not find the requested resource" in str(self)
+
+    @property
     def conflict(self) -> bool:
         """Somebody else was quicker: the object exists already, or is not what it was."""
         return self.status == 409
@@ -45,7 +50,21 @@ class ApiServerUnreachableError(OperatorError):
     """No answer from the API server: no connection, or none in time."""
 
 
-class ForeignObjectError(OperatorError):
+class ObjectRefusedError(OperatorError):
+    """An object that a gateway needs cannot be had, and only somebody's act changes that."""
+
+
+class KindMissingError(ObjectRefusedError):
+    """The API server does not serve a kind that only some clusters have."""
+
+    def __init__(self, kind: str, key: str, comes_with: str) -> None:
+        super().__init__(
+            f"{kind} {key}: the API server serves no {kind}: install {comes_with}, or take the field that asks for it"
+            " off the gateway"
+        )
+
+
+class ForeignObjectError(ObjectRefusedError):
     """An object of the name that a gateway needs exists, and belongs to somebody else."""
 
     def __init__(self, kind: str, key: str) -> None:

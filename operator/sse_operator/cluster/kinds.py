@@ -21,6 +21,8 @@ class Kind:
     namespaced: bool = True
     selector: str = ""
     """Label selector of the objects that concern us."""
+    comes_with: str = ""
+    """What has to be installed for the API server to serve the kind; empty where it always does."""
 
     @property
     def api_version(self) -> str:
@@ -50,6 +52,10 @@ SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount", selector=
 DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", selector=OURS)
 DISRUPTION_BUDGETS = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", selector=OURS)
 NETWORK_POLICIES = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", selector=OURS)
+INGRESSES = Kind("networking.k8s.io", "v1", "ingresses", "Ingress", selector=OURS)
+HTTP_ROUTES = Kind(
+    "gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", selector=OURS, comes_with="the Gateway API's CRDs"
+)
 PODS = Kind("", "v1", "pods", "Pod", selector=OURS)
 LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 ENDPOINT_SLICES = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
@@ -62,6 +68,8 @@ CHILDREN = (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
     NETWORK_POLICIES,
+    INGRESSES,
+    HTTP_ROUTES,
 )
 """What a gateway owns."""
 

@@ -19,7 +19,7 @@ from sse_operator.api.sse_gateway import SseGatewaySpec
 from sse_operator.cluster.api_server import ApiServer, settle
 from sse_operator.cluster.apply import Applier, name_of
 from sse_operator.cluster.default_gateways import DefaultGateways
-from sse_operator.cluster.errors import ApiServerError, ForeignObjectError, LeaseLostError, OperatorError
+from sse_operator.cluster.errors import ApiServerError, LeaseLostError, ObjectRefusedError, OperatorError
 from sse_operator.cluster.kinds import CHILDREN, CONFIG_MAPS, SECRETS, kind_of
 from sse_operator.cluster.loaded import behind
 from sse_operator.cluster.proxies import Proxies
@@ -33,6 +33,7 @@ from sse_operator.compiler.status import sse_api_status, sse_gateway_status
 from sse_operator.compiler.verdicts import api_verdicts, gateway_verdicts
 from sse_operator.resources.admin_token import admin_token_secret, token_of
 from sse_operator.resources.config_maps import index_config_map, shard_config_map, written_config
+from sse_operator.resources.exposure import base_urls
 from sse_operator.resources.names import Object, service_host
 from sse_operator.resources.workload import Workload, workload
 
@@ -118,7 +119,7 @@ class Reconciler:
         compiled = compile_gateway(self._inputs(key, gateway, apis), self.environment, self._now())
         if gateway is None:
             self._forget(key)
-            await self._write_api_statuses(key, compiled, None, None)
+            await self._write_api_statuses(key, compiled, None, None, [])
             return
         if gateway.spec is None or compiled.accepted.status != "True" or self._leaving(gateway):
             await self._write_statuses(gateway, compiled, None, None, "")
@@ -162,12 +163,12 @@ class Reconciler:
         try:
             config_changed = await self._write_config(gateway, revised)
             token = await self._admin_token(gateway)
-        except (ApiServerError, ForeignObjectError) as error:
+        except (ApiServerError, ObjectRefusedError) as error:
             refusals.append(_refusal(error))
         for document in objects:
             try:
                 await self._applier.apply(gateway, document)
-            except (ApiServerError, ForeignObjectError) as error:
+            except (ApiServerError, ObjectRefusedError) as error:
                 refusals.append(_refusal(error))
         if not refusals:
             kinds = [kind for kind in CHILDREN if kind not in (CONFIG_MAPS, SECRETS)]
@@ -258,13 +259,16 @@ class Reconciler:
         if gateway.metadata.deletion_timestamp is None:
             # First, since it keeps the revision from going back should the index get lost.
             await self._statuses.write_gateway(gateway, status)
-        await self._write_api_statuses(key, compiled, revised, programmed)
+        await self._write_api_statuses(key, compiled, revised, programmed, base_urls(gateway))
 
     async def _write_api_statuses(
-        self, key: str, compiled: CompiledGateway, revised: Revised | None, programmed: Programmed | None
+        self,
+        key: str,
+        compiled: CompiledGateway,
+        revised: Revised | None,
+        programmed: Programmed | None,
+        reached_at: Sequence[str],
     ) -> None:
-        namespace, _, name = key.partition("/")
-        base_urls = [f"http://{service_host(namespace, name)}"]
         revisions = revised.revisions if revised else {}
         statuses = [
             (
@@ -273,7 +277,7 @@ class Reconciler:
                     result,
                     api_verdicts(result, programmed, revisions.get(api_key, 0)),
                     gateway_key=key,
-                    base_urls=base_urls,
+                    base_urls=reached_at,
                     now=self._now(),
                 ),
             )
@@ -291,7 +295,7 @@ class Reconciler:
                 await self._statuses.write_api(api, status)
 
 
-def _refusal(error: ApiServerError | ForeignObjectError) -> str:
+def _refusal(error: ApiServerError | ObjectRefusedError) -> str:
     """What to tell of an object that was refused. What will pass by itself is raised instead."""
     if isinstance(error, ApiServerError) and (error.passing or error.terminating):
         raise error

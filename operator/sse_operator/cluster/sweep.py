@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address
 
@@ -67,7 +68,9 @@ class Sweeper:
                 raise CrdsMissingError(
                     f"the API server serves no {kind.plural}.{kind.group}: install the CRDs of this release"
                 ) from error
-            raise
+            if not (error.kind_missing and kind.comes_with):
+                raise
+            as_of = sys.maxsize  # nothing of it can be there
         self._store.evict(kind, listed, as_of, namespace)
 
 

@@ -10,13 +10,11 @@ from sse_operator.api.sse_gateway import SseGatewaySpec
 from sse_operator.resources.deployment import (
     ADMIN_PORT,
     DATA_PORT,
-    HTTP_PORT_NAME,
     ProxyPods,
     deployment,
 )
+from sse_operator.resources.exposure import http_route, ingress, service
 from sse_operator.resources.names import COMPONENT, Object, child_metadata, selector_labels
-
-SERVICE_PORT = 80
 
 SCRAPES = f"{GROUP}/scrapes"
 """Label of namespaces whose pods may read the admin port's metrics: `"true"`."""
@@ -33,10 +31,15 @@ class Workload:
 
 def workload(gateway: SseGateway, spec: SseGatewaySpec, settings: Workload) -> list[Object]:
     """The objects of the gateway in the order to write them; its config and the admin token are not among them."""
-    objects = [service_account(gateway), service(gateway), disruption_budget(gateway)]
+    objects = [service_account(gateway), service(gateway, spec), disruption_budget(gateway)]
     if settings.operator_namespace:
         objects.append(network_policy(gateway, settings.operator_namespace))
-    return [*objects, deployment(gateway, spec, settings.pods)]
+    objects.append(deployment(gateway, spec, settings.pods))
+    if spec.ingress:
+        objects.append(ingress(gateway, spec, spec.ingress))
+    if spec.http_route:
+        objects.append(http_route(gateway, spec, spec.http_route))
+    return objects
 
 
 def service_account(gateway: SseGateway) -> Object:
@@ -46,22 +49,6 @@ def service_account(gateway: SseGateway) -> Object:
         "kind": "ServiceAccount",
         "metadata": child_metadata(gateway),
         "automountServiceAccountToken": False,
-    }
-
-
-def service(gateway: SseGateway) -> Object:
-    """Where clients in the cluster reach the gateway. The admin port is not among its ports."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": child_metadata(gateway),
-        "spec": {
-            "type": "ClusterIP",
-            "selector": selector_labels(gateway.metadata.name),
-            "ports": [
-                {"name": HTTP_PORT_NAME, "port": SERVICE_PORT, "targetPort": HTTP_PORT_NAME, "protocol": "TCP"},
-            ],
-        },
     }
 
 
