@@ -97,6 +97,8 @@ class ApiServer:
             query["labelSelector"] = kind.selector
         while True:
             page = await self._request("GET", kind.path(namespace), query=query)
+            for item in page["items"]:  # in a list, only the list says what they are
+                item["apiVersion"], item["kind"] = kind.api_version, kind.name
             yield page["items"], int(page["metadata"]["resourceVersion"])
             following = page["metadata"].get("continue")
             if not following:
