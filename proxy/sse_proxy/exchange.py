@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 from collections.abc import Callable
 from typing import cast
@@ -16,7 +17,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web import BaseRequest, RequestPayloadError, StreamResponse
 
 from sse_proxy import access_log, errors, headers
-from sse_proxy.config import Api
+from sse_proxy.config import Api, Upstream
 from sse_proxy.listener import CLOSE, KEEP_ALIVE, ClientConnection
 from sse_proxy.metrics import ApiCounts, Counts
 from sse_proxy.path import RequestTarget, parse_target, rest_of_path
@@ -309,7 +310,9 @@ class Exchanges:
         api = route.api
         reuse = api.upstream.keep_alive
         while True:
-            lease = await self._pool.connect(target, reuse=reuse, within=api.timeouts.connect)
+            lease = await self._pool.connect(
+                target, reuse=reuse, keep_for=_keep_for(api.upstream), within=api.timeouts.connect
+            )
             relay = Relay(
                 connection,
                 lease,
@@ -405,6 +408,13 @@ async def _upload(body: StreamReader, relay: Relay, lease: Lease, *, chunked: bo
         connection.send(b"0\r\n\r\n")
     relay.request_complete = True
     relay.waiting_for_upstream()
+
+
+def _keep_for(upstream: Upstream) -> float:
+    """Seconds for which a connection is kept after an exchange."""
+    if not upstream.keep_alive:
+        return 0.0
+    return math.inf if upstream.keep_alive_timeout is None else upstream.keep_alive_timeout
 
 
 def _authority(request: BaseRequest, api: Api, target: Target) -> bytes:

@@ -84,7 +84,7 @@ class Proxy:
     async def start(self) -> None:
         """Listen. Raises ListenError when an address cannot be had; nothing is left open then."""
         self._deadlines = Deadlines(asyncio.get_running_loop().time)
-        self._pool = UpstreamPool()
+        self._pool = UpstreamPool(self._deadlines)
         self._exchanges = Exchanges(self._pool, self._deadlines, self._counts, self._options.access_log)
         self._listener = Listener(
             self._exchanges, limits=self._options.limits, deadlines=self._deadlines, refused=self._refused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -67,3 +68,37 @@ async def test_a_compressed_stream_passes_byte_for_byte(gateway: Gateway, origin
     assert response.get("Content-Encoding") == "gzip"
     assert await client.chunked_body() == compressed
     assert await gateway.closed() == "upstream_end"
+
+
+async def ok(gateway: Gateway, target: str = "/sse") -> None:
+    """One short exchange on a new client connection."""
+    client = await gateway.connect()
+    assert (await client.get(target)).status == 200
+    assert await client.exactly(2) == b"ok"
+
+
+async def test_connections_are_kept_for_as_long_as_asked(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(upstream(origin, keep_alive_timeout=0.3))
+    await ok(gateway)
+    await ok(gateway)
+    call = await origin.call()
+    assert (await origin.call()).connection == call.connection == 1
+    started = time.monotonic()
+    await call.has_left()
+    assert 0.2 < time.monotonic() - started < 1
+    await ok(gateway)
+    assert (await origin.call()).connection == 2
+
+
+async def test_connections_are_kept_until_upstream_closes(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(upstream(origin, keep_alive_timeout=None))
+    await ok(gateway)
+    await ok(gateway)
+    assert [(await origin.call()).connection for _ in range(2)] == [1, 1]
+
+
+async def test_connections_to_a_target_that_is_gone_are_closed(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(upstream(origin, keep_alive_timeout=None))
+    await ok(gateway)
+    gateway.load()
+    await (await origin.call()).has_left()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from sse_operator.api.fields import seconds_of
 from sse_operator.api.upstream import UpstreamSpec
 from sse_proxy.config import Upstream
+
+DEFAULT_KEEP_ALIVE_TIMEOUT = "4s"
 
 
 def upstream_of(spec: UpstreamSpec | None) -> Upstream:
@@ -11,6 +14,7 @@ def upstream_of(spec: UpstreamSpec | None) -> Upstream:
     spec = spec or UpstreamSpec()
     return Upstream(
         keep_alive=spec.keep_alive is not False,
+        keep_alive_timeout=seconds_of(spec.keep_alive_timeout or DEFAULT_KEEP_ALIVE_TIMEOUT) or None,
         host_header=spec.host_header or "Target",
         compression=bool(spec.compression),
     )

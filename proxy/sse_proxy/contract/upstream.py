@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sse_proxy.contract.model import ConfigModel
+from sse_proxy.contract.model import ConfigModel, Seconds
 
 
 class Endpoint(ConfigModel):
@@ -21,6 +21,8 @@ class Upstream(ConfigModel):
     """How connections to upstream are made and kept, and what upstream is asked for."""
 
     keep_alive: bool = True
+    keep_alive_timeout: Seconds | None = 4.0
+    """How long a connection is kept without an exchange; None: until upstream closes it."""
     host_header: Literal["Target", "Client"] = "Target"
     """Whose Host upstream is told."""
     compression: bool = False

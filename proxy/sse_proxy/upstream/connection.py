@@ -1,8 +1,4 @@
-"""One connection to upstream, as a protocol that aiohttp's connector makes, pools and closes.
-
-aiohttp resolves, connects, does TLS and keeps idle connections; what is said on a connection is read here, because
-aiohttp's own reader drops a 204 that is followed by a body, takes a reset for the clean end of a close-delimited
-body, and loses what is buffered when a body breaks off.
+"""One connection to upstream, as the protocol of its transport.
 
 Everything that decides whether a connection may be used again lives here: only after a complete response to a
 complete request, with nothing behind it. What arrives while no request is out (an early 408, a second response)
@@ -12,9 +8,8 @@ closes the connection, so that it can never be taken for the answer to somebody 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
-
-from aiohttp.client_proto import ResponseHandler
+from collections.abc import Callable
+from typing import Protocol, cast
 
 from sse_proxy.errors import FramingError
 from sse_proxy.stream.framing import BodyDecoder
@@ -35,11 +30,29 @@ class Receiver(Protocol):
         """The response is complete, or `failure` says what broke it; also before the head."""
 
 
-class UpstreamConnection(ResponseHandler):
+class UpstreamConnection(asyncio.Protocol):
     """A client connection that carries one exchange at a time."""
 
+    __slots__ = (
+        "_decoder",
+        "_full",
+        "_head",
+        "_loop",
+        "_receiver",
+        "_reusable",
+        "_spent",
+        "_to_head_request",
+        "_transport",
+        "answered",
+        "exchanges",
+        "peer",
+        "when_lost",
+    )
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._full: asyncio.Future[None] | None = None
         self._receiver: Receiver | None = None
         self._decoder: BodyDecoder | None = None
         self._head: bytearray | None = None
@@ -49,6 +62,10 @@ class UpstreamConnection(ResponseHandler):
         self.answered = False
         """Whether the current exchange has got a byte of its response."""
         self._reusable = True
+        self.peer = ""
+        """The address that it is connected to."""
+        self.when_lost: Callable[[], None] | None = None
+        """Told of its end while it is idle."""
 
     @property
     def reused(self) -> bool:
@@ -56,9 +73,10 @@ class UpstreamConnection(ResponseHandler):
         return self.exchanges > 1
 
     @property
-    def should_close(self) -> bool:
-        """Whether the pool must not keep this connection."""
-        return self._receiver is not None or not self._reusable or super().should_close
+    def usable(self) -> bool:
+        """Whether it can take another exchange."""
+        open_ = self._transport is not None and not self._transport.is_closing()
+        return open_ and self._reusable and self._receiver is None
 
     def begin(self, receiver: Receiver, *, to_head_request: bool) -> None:
         """Start an exchange: the next response is `receiver`'s."""
@@ -67,7 +85,7 @@ class UpstreamConnection(ResponseHandler):
         self._head, self._decoder, self._spent = bytearray(), None, 0
         self.exchanges += 1
         self.answered = False
-        if self.transport is None:
+        if self._transport is None:
             # Lost between being made and being used: nobody else will tell.
             self._loop.call_soon(self._finish, "closed before it could be used")
 
@@ -76,32 +94,54 @@ class UpstreamConnection(ResponseHandler):
         self._receiver = None
         self._reusable = False
 
+    def close(self) -> None:
+        """Close it after what was written is flushed."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close it at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def send(self, data: bytes) -> None:
         """Write bytes of the request. On a connection that is gone, nothing happens: its end is on the way."""
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(data)
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
 
     async def drained(self) -> None:
         """Until upstream has taken enough to write on. ConnectionError when it is gone."""
-        await self._drain_helper()
+        if self._transport is None:
+            raise ConnectionResetError("upstream's connection is gone")
+        if self._full is not None:
+            await asyncio.shield(self._full)
 
     def hold(self) -> None:
         """Take no more from upstream for now."""
-        if self.transport is not None:
-            self.transport.pause_reading()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def take(self) -> None:
         """Take from upstream again."""
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.resume_reading()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        name = transport.get_extra_info("peername")
+        self.peer = str(name[0]) if name else ""
+
+    def pause_writing(self) -> None:
+        self._full = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        full, self._full = self._full, None
+        if full is not None and not full.done():
+            full.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         if self._receiver is None:
-            if self._parser is not None:
-                # aiohttp's own exchange with a proxy (CONNECT), before the connection is handed out.
-                super().data_received(data)
-            else:
-                self._discard()
+            self._discard()
             return
         self.answered = True
         if self._head is not None:
@@ -111,6 +151,15 @@ class UpstreamConnection(ResponseHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._reusable = False
+        self._transport = None
+        full, self._full = self._full, None
+        if full is not None and not full.done():
+            full.set_exception(ConnectionResetError("upstream's connection is gone"))
+            # Nobody may be waiting.
+            full.exception()
+        when_lost, self.when_lost = self.when_lost, None
+        if when_lost is not None:
+            when_lost()
         if self._receiver is not None:
             if self._decoder is None:
                 failure: str | None = "closed before its response head was complete"
@@ -119,7 +168,6 @@ class UpstreamConnection(ResponseHandler):
             else:
                 failure = self._decoder.at_eof()
             self._finish(failure)
-        super().connection_lost(exc)
 
     def _head_received(self, data: bytes) -> None:
         buffer = self._head if self._head is not None else bytearray()
@@ -181,5 +229,4 @@ class UpstreamConnection(ResponseHandler):
 
     def _discard(self) -> None:
         self._reusable = False
-        if self.transport is not None:
-            self.transport.close()
+        self.close()

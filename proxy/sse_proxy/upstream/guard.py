@@ -10,11 +10,10 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 
 from sse_proxy.config import TargetGuard
 from sse_proxy.errors import ConfigError, TargetDeniedError
+from sse_proxy.upstream.addresses import AddressInfo
 
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE = IPv6Network("::/96")
-
-AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
 
 
 def readings(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:

@@ -1,31 +1,37 @@
-"""Connections to upstream: one shared connector for the process, without limits, cookies or state of any client."""
+"""Connections to upstream: made, kept while they are idle, closed. Without limits, cookies or state of any client.
+
+An idle connection is used again only while it is open, not kept for longer than its last user allowed, and to an
+address that its host still has: who changed the addresses of a name wants nobody at the old ones.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import math
+import socket
 import ssl
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-import aiohttp
-from aiohttp.connector import Connection
-from yarl import URL
+import aiohappyeyeballs
 
 from sse_proxy import errors
 from sse_proxy.config import TargetGuard
+from sse_proxy.stream.deadlines import Deadlines
+from sse_proxy.upstream.addresses import Addresses
 from sse_proxy.upstream.connection import UpstreamConnection
 from sse_proxy.upstream.guard import AddressGuard
 from sse_proxy.upstream.target import Target
 
-IDLE_SECONDS = 4.0
-"""How long an unused connection is kept: less than the 5 s after which Node and uvicorn close theirs, so that a
-request hardly ever meets a connection that upstream is just closing."""
+MOST_IDLE = 1024
+"""Idle connections that are kept for one origin."""
 
-DNS_SECONDS = 5
-"""How long a host's addresses are remembered."""
+_HAPPY_EYEBALLS_DELAY = 0.25
+"""Seconds until the next address is tried beside one that does not answer (RFC 8305)."""
 
-_NO_LIMIT = aiohttp.ClientTimeout()
+Origin = tuple[str, str, int]
+"""Scheme, host and port."""
 
 
 @dataclass(slots=True)
@@ -33,87 +39,178 @@ class Lease:
     """A connection for one exchange. Given back exactly once."""
 
     connection: UpstreamConnection
-    _owner: Connection
+    _pool: UpstreamPool
+    _origin: Origin
+    _keep_for: float
+    ended: Callable[[], None] | None = None
+    """Called once, when the exchange needs its connection no more."""
 
     def give_back(self) -> None:
         """Return the connection to the pool; it is closed where it cannot be used again."""
-        self._owner.release()
+        self._end()
+        self._pool._keep(self.connection, self._origin, self._keep_for)
 
     def discard(self) -> None:
         """Close the connection at once: unsent bytes are dropped."""
+        self._end()
         self.connection.detach()
-        transport = self.connection.transport
-        if transport is not None:
-            transport.abort()
-        self._owner.close()
+        self.connection.abort()
+
+    def _end(self) -> None:
+        ended, self.ended = self.ended, None
+        if ended is not None:
+            ended()
+
+
+@dataclass(slots=True, eq=False)
+class _Idle:
+    """A connection that waits for its next exchange; `Timed`."""
+
+    connection: UpstreamConnection
+    pool: UpstreamPool
+    origin: Origin
+    until: float
+    due_tick: int | None = field(default=None)
+
+    def look(self, now: float) -> float | None:
+        if now < self.until:
+            return self.until
+        self.pool._drop(self)
+        self.connection.close()
+        return None
 
 
 class UpstreamPool:
     """Makes, keeps and closes connections to targets. Lives in one event loop."""
 
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._deadlines = deadlines
+        self._addresses = Addresses(deadlines.now)
         self._guard = AddressGuard(TargetGuard())
-        self._shared = self._connector(loop, reuse=True)
-        self._single = self._connector(loop, reuse=False)
-        self._requests: dict[tuple[str, str, int], aiohttp.ClientRequest] = {}
-
-    def _connector(self, loop: asyncio.AbstractEventLoop, *, reuse: bool) -> aiohttp.TCPConnector:
-        connector = aiohttp.TCPConnector(
-            limit=0,
-            ttl_dns_cache=DNS_SECONDS,
-            socket_factory=lambda info: self._guard.socket_for(info),
-            **({"keepalive_timeout": IDLE_SECONDS} if reuse else {"force_close": True}),
-        )
-        # aiohttp has no public name for the protocol that its connector makes.
-        if not hasattr(connector, "_factory"):
-            raise RuntimeError("this version of aiohttp is not supported: TCPConnector has no _factory")
-        cast("Any", connector)._factory = functools.partial(UpstreamConnection, loop)
-        return connector
+        self._idle: dict[Origin, list[_Idle]] = {}
 
     def guard(self, guard: AddressGuard) -> None:
         """From now on, connect only where `guard` permits. Connections that exist are kept."""
         self._guard = guard
 
-    async def connect(self, target: Target, *, reuse: bool, within: float | None) -> Lease:
+    async def connect(self, target: Target, *, reuse: bool, keep_for: float, within: float | None) -> Lease:
         """A connection to `target`, TLS included, in `within` seconds (None: no limit).
 
-        With `reuse` it may be an idle one, and may be kept afterwards; without, it is a new one that will be closed.
+        With `reuse` it may be an idle one. Afterwards it may be kept for `keep_for` seconds; 0 closes it.
         Raises an UpstreamError.
         """
-        connector = self._shared if reuse else self._single
-        try:
-            async with asyncio.timeout(within):
-                owner = await connector.connect(self._request(target), [], _NO_LIMIT)
-        except TimeoutError:
-            raise errors.UpstreamConnectTimeoutError("no connection in time") from None
-        except aiohttp.ClientConnectorDNSError as error:
-            raise errors.UpstreamUnresolvableError(str(error)) from error
-        except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError) as error:
-            raise errors.UpstreamTlsFailedError(str(error)) from error
-        except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, errors.TargetDeniedError):
-                raise errors.UpstreamDeniedError(str(error.os_error)) from error
-            raise errors.UpstreamUnreachableError(str(error)) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise errors.UpstreamUnreachableError(str(error)) from error
-        return Lease(cast("UpstreamConnection", owner.protocol), owner)
+        origin = (target.scheme, target.host, target.port)
+        connection = self._take(origin) if reuse else None
+        if connection is None:
+            try:
+                async with asyncio.timeout(within):
+                    connection = await self._make(target)
+            except TimeoutError:
+                raise errors.UpstreamConnectTimeoutError("no connection in time") from None
+        return Lease(connection, self, origin, keep_for)
 
-    def _request(self, target: Target) -> aiohttp.ClientRequest:
-        """What aiohttp's connector wants to know of a target. Nothing of it is ever sent."""
-        key = (target.scheme, target.host, target.port)
-        request = self._requests.get(key)
-        if request is None:
-            url = URL.build(scheme=target.scheme, host=target.host, port=target.port)
-            request = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
-            self._requests[key] = request
-        return request
-
-    def keep_only(self, targets: set[tuple[str, str, int]]) -> None:
-        """Forget what is remembered of targets other than these (scheme, host, port)."""
-        self._requests = {key: request for key, request in self._requests.items() if key in targets}
+    def keep_only(self, origins: set[Origin]) -> None:
+        """Close what is kept for other origins than these."""
+        for origin in self._idle.keys() - origins:
+            self._close_idle(origin)
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self._shared.close()
-        await self._single.close()
+        """Close what is kept."""
+        for origin in list(self._idle):
+            self._close_idle(origin)
+        await self._addresses.close()
+
+    # Making connections.
+
+    async def _make(self, target: Target) -> UpstreamConnection:
+        try:
+            addresses = await self._addresses.resolve(target.host, target.port)
+        except OSError as error:
+            raise errors.UpstreamUnresolvableError(str(error)) from error
+        try:
+            sock = await aiohappyeyeballs.start_connection(
+                addresses,
+                happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
+                loop=self._loop,
+                socket_factory=lambda info: self._guard.socket_for(info),
+            )
+        except errors.TargetDeniedError as error:
+            raise errors.UpstreamDeniedError(str(error)) from error
+        except (OSError, RuntimeError) as error:
+            raise errors.UpstreamUnreachableError(str(error)) from error
+        return await self._start(sock, target)
+
+    async def _start(self, sock: socket.socket, target: Target) -> UpstreamConnection:
+        secure = target.scheme == "https"
+        try:
+            _, connection = await self._loop.create_connection(
+                lambda: UpstreamConnection(self._loop),
+                sock=sock,
+                ssl=_trusting_the_system() if secure else None,
+                server_hostname=target.host.rstrip(".") if secure else None,
+            )
+        except OSError as error:
+            failure = errors.UpstreamTlsFailedError if secure else errors.UpstreamUnreachableError
+            raise failure(str(error)) from error
+        return connection
+
+    # Keeping connections.
+
+    def _take(self, origin: Origin) -> UpstreamConnection | None:
+        kept = self._idle.get(origin)
+        if kept is None:
+            return None
+        addresses = self._addresses.known(origin[1], origin[2])
+        found = None
+        while kept and found is None:
+            idle = kept.pop()
+            self._forget(idle)
+            if not idle.connection.usable:
+                continue
+            if addresses is not None and idle.connection.peer not in addresses:
+                idle.connection.close()
+            else:
+                found = idle.connection
+        if not kept:
+            del self._idle[origin]
+        return found
+
+    def _keep(self, connection: UpstreamConnection, origin: Origin, keep_for: float) -> None:
+        if not connection.usable:
+            connection.close()
+            return
+        kept = self._idle.setdefault(origin, [])
+        if keep_for <= 0 or len(kept) >= MOST_IDLE:
+            connection.close()
+            if not kept:
+                del self._idle[origin]
+            return
+        idle = _Idle(connection, self, origin, self._deadlines.now() + keep_for)
+        kept.append(idle)
+        connection.when_lost = functools.partial(self._drop, idle)
+        self._deadlines.watch(idle, idle.until if math.isfinite(idle.until) else None)
+
+    def _drop(self, idle: _Idle) -> None:
+        self._forget(idle)
+        kept = self._idle.get(idle.origin)
+        if kept is not None and idle in kept:
+            kept.remove(idle)
+            if not kept:
+                del self._idle[idle.origin]
+
+    def _forget(self, idle: _Idle) -> None:
+        idle.connection.when_lost = None
+        self._deadlines.forget(idle)
+
+    def _close_idle(self, origin: Origin) -> None:
+        for idle in self._idle.pop(origin):
+            self._forget(idle)
+            idle.connection.close()
+
+
+@functools.cache
+def _trusting_the_system() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
