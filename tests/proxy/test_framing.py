@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sse_proxy.errors import FramingError
 from sse_proxy.stream.boundary import EventBoundary
-from sse_proxy.stream.framing import BodyDecoder, ChunkedBody, LengthBody, UntilClose
+from sse_proxy.stream.framing import LAST_CHUNK, BodyDecoder, ChunkedBody, LengthBody, UntilClose, chunk
 from sse_proxy.upstream.response import head_end, parse_head
 
 
@@ -23,7 +23,7 @@ def cuts(data: bytes, sizes: list[int]) -> list[bytes]:
 
 
 def feed(decoder: BodyDecoder, parts: list[bytes]) -> bytes:
-    return b"".join(decoder.feed(part) for part in parts if part and not decoder.broken)
+    return b"".join(decoder.feed(part)[0] for part in parts if part and not decoder.broken)
 
 
 sizes = st.lists(st.integers(1, 9), max_size=40)
@@ -42,7 +42,7 @@ def test_chunked_body_in_any_cut(chunks: list[bytes], sizes: list[int], end: byt
     # Cut short anywhere, it is never taken for complete.
     for cut in range(len(wire)):
         short = ChunkedBody()
-        body = short.feed(wire[:cut])
+        body, _ = short.feed(wire[:cut])
         assert b"".join(chunks).startswith(body)
         assert not short.ended
         assert short.at_eof()
@@ -63,36 +63,86 @@ def test_wrong_chunks_break_the_body(wire: bytes) -> None:
 
 def test_bytes_before_a_framing_error_count() -> None:
     decoder = ChunkedBody()
-    assert decoder.feed(b"3\r\nabc\r\nzz\r\n") == b"abc"
+    assert decoder.feed(b"3\r\nabc\r\nzz\r\n") == (b"abc", chunk(b"abc"))
     assert decoder.broken
 
 
 def test_bytes_beyond_the_end() -> None:
     decoders: list[tuple[BodyDecoder, bytes]] = [(ChunkedBody(), b"2\r\nok\r\n0\r\n\r\n"), (LengthBody(2), b"ok")]
     for decoder, wire in decoders:
-        assert decoder.feed(wire + b"more") == b"ok"
+        assert decoder.feed(wire + b"more")[0] == b"ok"
         assert decoder.ended
         assert decoder.broken
 
 
 def test_length_and_until_close() -> None:
     length = LengthBody(5)
-    assert (length.feed(b"abc"), length.at_eof()) == (b"abc", "2 bytes of Content-Length are missing")
-    assert (length.feed(b"de"), length.ended, length.at_eof()) == (b"de", True, None)
+    assert (length.feed(b"abc"), length.at_eof()) == ((b"abc", b"abc"), "2 bytes of Content-Length are missing")
+    assert (length.feed(b"de"), length.ended, length.at_eof()) == ((b"de", b"de"), True, None)
     assert LengthBody(0).ended
     close = UntilClose()
-    assert (close.feed(b"x"), close.ended, close.at_eof()) == (b"x", False, None)
+    assert (close.feed(b"x"), close.ended, close.at_eof()) == ((b"x", chunk(b"x")), False, None)
+    assert close.framed_part(b"xyz") == chunk(b"xyz")
+
+
+def dechunked(wire: bytes) -> bytes:
+    """The body of canonical chunks up to the last one, which must be there."""
+    body = b""
+    while True:
+        line, _, wire = wire.partition(b"\r\n")
+        size = int(line, 16)
+        assert line == b"%x" % size
+        if not size:
+            assert wire == b"\r\n"
+            return body
+        assert wire[size : size + 2] == b"\r\n"
+        body, wire = body + wire[:size], wire[size + 2 :]
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=20), max_size=8),
+    sizes,
+    st.lists(st.sampled_from([b"%x\r\n", b"%X\r\n", b"0%x\r\n", b"%x;a=b\r\n", b"%x \n"]), min_size=8, max_size=8),
+)
+def test_chunks_go_on_canonically_in_any_cut(chunks: list[bytes], sizes: list[int], forms: list[bytes]) -> None:
+    wire = b"".join(form % len(data) + data + b"\r\n" for form, data in zip(forms, chunks, strict=False)) + LAST_CHUNK
+    decoder = ChunkedBody()
+    sent = received = b""
+    for part in cuts(wire, sizes):
+        if part:
+            body, framed = decoder.feed(part)
+            # Wherever the relay ends it within this read, the chunks before are whole and the last is begun at least.
+            for end in range(1, len(body) + 1):
+                cut = sent + decoder.framed_part(body[:end])
+                rest = ChunkedBody()
+                assert rest.feed(cut)[0] == received + body[:end]
+                assert rest.broken is None
+            sent, received = sent + framed, received + body
+    assert decoder.ended
+    assert dechunked(sent + LAST_CHUNK) == received == b"".join(chunks)
+
+
+def test_whole_chunks_pass_as_they_are() -> None:
+    decoder = ChunkedBody()
+    for wire in (chunk(b"data: 1\n\n"), chunk(b"x" * 300)):
+        assert decoder.feed(wire)[1] is wire
+    decoder.feed(b"1000\r\n")
+    part = b"x" * 0x800
+    assert decoder.feed(part)[1] is part
 
 
 def boundaries(stream: bytes) -> set[int]:
-    """Offsets behind a blank line, found by reading lines as the WHATWG standard does."""
-    found, line_start, position = {0}, 0, 0
+    """Offsets where a line may begin and no event is open, found by reading lines as the WHATWG standard does."""
+    found, line_start, position, field_open = {0}, 0, 0, False
     while position < len(stream):
         if stream[position : position + 1] in (b"\r", b"\n"):
-            end = position + (2 if stream[position : position + 2] == b"\r\n" else 1)
             if position == line_start:
-                found.add(end)
-            position = line_start = end
+                field_open = False
+            elif stream[line_start : line_start + 1] != b":":
+                field_open = True
+            position = line_start = position + (2 if stream[position : position + 2] == b"\r\n" else 1)
+            if not field_open:
+                found.add(position)
         else:
             position += 1
     return found
@@ -101,17 +151,26 @@ def boundaries(stream: bytes) -> set[int]:
 @given(st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b"data: x", b":", b"a"]), max_size=25).map(b"".join), sizes)
 def test_boundaries_in_any_cut(stream: bytes, sizes: list[int]) -> None:
     boundary = EventBoundary()
-    position = 0
-    known = boundaries(stream)
+    seen = b""
     for part in cuts(stream, sizes):
+        # What has come so far is judged as if it were all; a lone CR at its end may be half of a line end.
+        whole = boundaries(seen + part)
+        half = (seen + part).endswith(b"\r")
+        within = {place - len(seen) for place in whole if place > len(seen)}
         last = boundary.last_in(part)
+        assert last == max(within, default=-1) or (half and last == max(within - {len(part)}, default=-1))
         boundary.feed(part)
-        position += len(part)
-        if last >= 0:
-            assert position - len(part) + last in known or stream[: position - len(part) + last].endswith(b"\r")
-        if boundary.here:
-            # Whether a lone CR is the whole end of a line shows only with the byte behind it.
-            assert position in known or stream[:position].endswith(b"\r")
+        seen += part
+        assert boundary.here == (len(seen) in whole) or (half and not boundary.here)
+
+
+def test_a_comment_opens_no_event() -> None:
+    boundary = EventBoundary()
+    boundary.feed(b"data: 1\n\n:keepalive\n")
+    assert boundary.here
+    assert boundary.last_in(b": more\ndata: 2\n:") == 7
+    boundary.feed(b"data: 2\n: within the event\n")
+    assert not boundary.here
 
 
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r", b"\n\r\n", b"\r\n\n"])

@@ -26,6 +26,7 @@ from sse_proxy.listener import ClientConnection
 from sse_proxy.stream.boundary import EventBoundary
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import TICK, Deadlines
+from sse_proxy.stream.framing import LAST_CHUNK, BodyDecoder
 from sse_proxy.upstream.pool import Lease
 from sse_proxy.upstream.response import ResponseHead
 
@@ -50,6 +51,7 @@ class Relay:
         "_chunked",
         "_client",
         "_deadlines",
+        "_decoder",
         "_drain_by",
         "_drain_from",
         "_held",
@@ -99,6 +101,7 @@ class Relay:
         self._last = 0.0
         self._held = False
         self._chunked = self._until_close = False
+        self._decoder: BodyDecoder | None = None
         self._boundary: EventBoundary | None = None
         self._waiting_since: float | None = None
         self._waiting_upstream_since: float | None = None
@@ -146,6 +149,7 @@ class Relay:
     def head_received(self, head: ResponseHead) -> None:
         now = self._deadlines.now()
         self._opened = self._last = now
+        self._decoder = head.decoder
         bodiless = head.decoder is None
         unknown_length = head.decoder is not None and head.decoder.length is None
         self._chunked = unknown_length and not self._one_zero
@@ -174,30 +178,32 @@ class Relay:
             return self._changes.get(b"content-type")
         return head.get(b"content-type")
 
-    def body_received(self, data: bytes) -> None:
+    def body_received(self, body: bytes, framed: bytes) -> None:
         if self.reason is not None:
             return
         self._last = self._deadlines.now()
-        if not self.bytes_sent:
+        if not self.bytes_sent and body:
             self._observer.first_byte()
         if self._waiting_since is None and self._client.unsent:
             self._note_waiting(self._last)
         if self._boundary is not None:
             if self._drain_from is not None and self._last >= self._drain_from:
-                end = self._boundary.last_in(data)
+                end = self._boundary.last_in(body)
                 if end >= 0:
-                    self._write(data[:end])
-                    self.end(CloseReason.DRAIN)
+                    self._end_within(body[:end])
                     return
-            self._boundary.feed(data)
-        self._write(data)
+            self._boundary.feed(body)
+        self.bytes_sent += len(body)
+        self._client.send(framed if self._chunked else body)
 
-    def _write(self, data: bytes) -> None:
-        self.bytes_sent += len(data)
-        if not self._chunked:
-            self._client.send(data)
-        elif data:
-            self._client.send(b"%x\r\n%b\r\n" % (len(data), data))
+    def _end_within(self, body: bytes) -> None:
+        """End at the event boundary behind `body`, the beginning of what has just been received."""
+        self.bytes_sent += len(body)
+        if self._chunked and self._decoder is not None:
+            self._client.send(self._decoder.framed_part(body))
+        else:
+            self._client.send(body)
+        self.end(CloseReason.DRAIN)
 
     def response_ended(self, failure: str | None) -> None:
         if self._opened is None:
@@ -216,7 +222,7 @@ class Relay:
             else:
                 self._release(reuse=True)
             if self._chunked:
-                self._client.send(b"0\r\n\r\n")
+                self._client.send(LAST_CHUNK)
             self._conclude()
 
     # From the client's connection.

@@ -24,7 +24,8 @@ class Receiver(Protocol):
 
     def head_received(self, head: ResponseHead) -> None: ...
 
-    def body_received(self, data: bytes) -> None: ...
+    def body_received(self, body: bytes, framed: bytes) -> None:
+        """Bytes of the body, and the same as the head's decoder frames them for the recipient; either may be empty."""
 
     def response_ended(self, failure: str | None) -> None:
         """The response is complete, or `failure` says what broke it; also before the head."""
@@ -206,9 +207,9 @@ class UpstreamConnection(asyncio.Protocol):
         decoder, receiver = self._decoder, self._receiver
         if decoder is None or receiver is None:
             return
-        body = decoder.feed(data)
-        if body:
-            receiver.body_received(body)
+        body, framed = decoder.feed(data)
+        if framed:
+            receiver.body_received(body, framed)
         if decoder.ended:
             # Bytes behind the end are dropped; the body before them is whole.
             if decoder.broken:
