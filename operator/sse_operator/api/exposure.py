@@ -9,14 +9,8 @@ from pydantic import ConfigDict, Field, model_validator
 from sse_operator.api.fields import CEL_RULES, Hostname, LabelName, ObjectName
 from sse_operator.api.model import ApiModel
 
-Annotations = Annotated[
-    dict[
-        Annotated[str, Field(min_length=1, max_length=317)],
-        Annotated[str, Field(max_length=4096)],
-    ],
-    Field(max_length=64),
-]
-"""Annotations of a Kubernetes object."""
+Annotations = Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
+"""Annotations of a Kubernetes object. Their keys are for the API server to judge: a structural schema cannot."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
