@@ -74,6 +74,12 @@ class UpstreamResponseTimeoutError(UpstreamError):
     reason = "ResponseTimeout"
 
 
+class MaxConnectionsReachedError(UpstreamError):
+    """The API uses as many connections as `upstream.maxConnections` allows."""
+
+    reason = "MaxConnectionsReached"
+
+
 class UpstreamClosedError(UpstreamError):
     """The connection ended before the response head was complete."""
 

@@ -35,9 +35,13 @@ _log = logging.getLogger(__name__)
 
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 
+_RETRY_AFTER: dict[type[errors.UpstreamError], int] = {errors.MaxConnectionsReachedError: 5}
+"""Seconds after which a request may be tried again."""
+
 _GATEWAY_STATUS: dict[type[errors.UpstreamError], int] = {
     errors.UpstreamConnectTimeoutError: 504,
     errors.UpstreamResponseTimeoutError: 504,
+    errors.MaxConnectionsReachedError: 503,
 }
 
 
@@ -235,7 +239,8 @@ class Exchanges:
             )
         except errors.UpstreamError as error:
             status = _GATEWAY_STATUS.get(type(error), 502)
-            return self._refuse(request, connection, account, Problem(status, error.reason))
+            problem = Problem(status, error.reason, retry_after=_RETRY_AFTER.get(type(error)))
+            return self._refuse(request, connection, account, problem)
         except RequestPayloadError:
             return self._refuse(request, connection, account, Problem(400, "BadRequest"), close=True)
         return KEEP_ALIVE if relay.keep_alive else CLOSE
@@ -310,9 +315,7 @@ class Exchanges:
         api = route.api
         reuse = api.upstream.keep_alive
         while True:
-            lease = await self._pool.connect(
-                target, reuse=reuse, keep_for=_keep_for(api.upstream), within=api.timeouts.connect
-            )
+            lease = await self._connect(route, target, reuse=reuse)
             relay = Relay(
                 connection,
                 lease,
@@ -338,6 +341,20 @@ class Exchanges:
                 reuse = False
                 continue
             raise failure
+
+    async def _connect(self, route: Route, target: Target, *, reuse: bool) -> Lease:
+        """A connection that counts for the route's API until it is given back. Raises UpstreamError."""
+        api, usage = route.api, route.usage
+        usage.take(api.upstream.max_connections, self._deadlines.now())
+        try:
+            lease = await self._pool.connect(
+                target, reuse=reuse, keep_for=_keep_for(api.upstream), within=api.timeouts.connect
+            )
+        except BaseException:
+            usage.free()
+            raise
+        lease.ended = usage.free
+        return lease
 
     async def _run(
         self,

@@ -62,6 +62,7 @@ class ApiCounts:
         "requests",
         "response_bytes",
         "streams_active",
+        "upstream_connections",
     )
 
     def __init__(self) -> None:
@@ -70,6 +71,8 @@ class ApiCounts:
         self.refused: dict[str, int] = {}
         """Answers of the gateway's own, by problem reason."""
         self.streams_active = 0
+        self.upstream_connections = 0
+        """In use now."""
         self.closed = dict.fromkeys(CloseReason, 0)
         """Ended event streams by reason."""
         self.response_bytes = 0
@@ -118,6 +121,9 @@ class Counts(Collector):
             "sse_gateway_problems", "Answers of the gateway's own, by reason.", labels=["api", "reason"]
         )
         active = GaugeMetricFamily("sse_gateway_streams_active", "Event streams open now.", labels=["api"])
+        connections = GaugeMetricFamily(
+            "sse_gateway_upstream_connections", "Connections to upstream in use now.", labels=["api"]
+        )
         closed = CounterMetricFamily(
             "sse_gateway_streams_closed", "Event streams ended, by reason.", labels=["api", "reason"]
         )
@@ -138,6 +144,7 @@ class Counts(Collector):
             for reason, count in counts.refused.items():
                 problems.add_metric([key, reason], count)
             active.add_metric([key], counts.streams_active)
+            connections.add_metric([key], counts.upstream_connections)
             for close_reason, count in counts.closed.items():
                 closed.add_metric([key, close_reason.value], count)
             sent.add_metric([key], counts.response_bytes)
@@ -146,7 +153,7 @@ class Counts(Collector):
             lifetime.add_metric([key], counts.lifetime.buckets(), counts.lifetime.total)
         for reason, count in self.connections_refused.items():
             problems.add_metric(["", reason], count)
-        yield from (requests, problems, active, closed, sent, head, first, lifetime)
+        yield from (requests, problems, active, connections, closed, sent, head, first, lifetime)
         yield GaugeMetricFamily("sse_gateway_ready", "1 when requests may be sent here.", float(self.ready))
         yield GaugeMetricFamily(
             "sse_gateway_config_revision", "Revision of the loaded configuration.", self.config_revision

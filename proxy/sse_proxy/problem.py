@@ -30,6 +30,7 @@ _TITLES = {
     "UpstreamGarbage": "The target's answer is no valid HTTP",
     "ConnectTimeout": "The target did not accept the connection in time",
     "ResponseTimeout": "The target did not answer in time",
+    "MaxConnectionsReached": "The API uses as many connections to its target as it may",
     "NoEndpoint": "The API has no endpoint to send requests to",
     "NotReady": "The gateway has not loaded its configuration yet",
     "InternalError": "The gateway failed on this request",

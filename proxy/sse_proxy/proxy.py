@@ -18,7 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sse_proxy import access_log, admin, route
+from sse_proxy import access_log, admin, observations, route
 from sse_proxy.config import SCHEMA_VERSION, GatewayConfig
 from sse_proxy.exchange import Exchanges
 from sse_proxy.listener import Listener, ListenerLimits, listen
@@ -146,6 +146,9 @@ class Proxy:
             "complete": self._state.complete,
             "shards": dict(self._state.lagging),
             "faults": list(self._state.faults),
+            "warnings": observations.view(
+                (route.observations for route in self._exchanges.table.routes.values()), self._deadlines.now()
+            ),
         }
 
     def streams_view(self) -> list[dict[str, object]]:

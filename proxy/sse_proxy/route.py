@@ -8,8 +8,10 @@ from sse_proxy.config import Api, GatewayConfig, Unavailable
 from sse_proxy.errors import TargetError
 from sse_proxy.field_changes import FieldChanges, field_changes
 from sse_proxy.metrics import ApiCounts, Counts
+from sse_proxy.observations import Observations
 from sse_proxy.plans import Plan, plan_for
 from sse_proxy.router import Router
+from sse_proxy.upstream import usage
 from sse_proxy.upstream.balancer import RoundRobin
 from sse_proxy.upstream.target import Target, parse
 
@@ -23,6 +25,8 @@ class Route:
     plan: Plan
     targets: RoundRobin[Target]
     counts: ApiCounts
+    observations: Observations
+    usage: usage.Usage
     request_changes: FieldChanges
     response_changes: FieldChanges
 
@@ -57,11 +61,14 @@ def build(config: GatewayConfig, before: RoutingTable, counts: Counts, *, comple
     routes: dict[str, Route] = {}
     for api in config.apis:
         known = before.routes.get(api.key)
-        routes[api.key] = known if known is not None and known.api == api else _route(api, counts)
+        routes[api.key] = known if known is not None and known.api == api else _route(api, known, counts)
     return RoutingTable(routes, Router(routes.values()), complete)
 
 
-def _route(api: Api, counts: Counts) -> Route:
+def _route(api: Api, before: Route | None, counts: Counts) -> Route:
+    observations = before.observations if before is not None else Observations(api.key)
+    if before is not None and before.api.upstream.max_connections != api.upstream.max_connections:
+        observations.withdraw(usage.REASON)
     unavailable = api.unavailable
     targets: list[tuple[Target, int]] = []
     try:
@@ -74,6 +81,8 @@ def _route(api: Api, counts: Counts) -> Route:
         plan_for(api.plan),
         RoundRobin(targets),
         counts.api(api.key),
+        observations,
+        before.usage if before is not None else usage.Usage(counts.api(api.key), observations),
         request_changes=field_changes(api.request_headers),
         response_changes=field_changes(api.response_headers),
     )

@@ -43,6 +43,7 @@ async def test_readiness_and_config(gateway: Gateway, origin: Origin) -> None:
         "complete": True,
         "shards": {},
         "faults": [],
+        "warnings": [],
     }
     config = gateway.proxy._config
     assert config is not None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 
-from proxy.harness import Call, Gateway, Origin, api
+from proxy.harness import Call, Client, Gateway, Origin, api, eventually
 from sse_proxy.config import Api, Upstream
 
 
@@ -102,3 +103,70 @@ async def test_connections_to_a_target_that_is_gone_are_closed(gateway: Gateway,
     await ok(gateway)
     gateway.load()
     await (await origin.call()).has_left()
+
+
+async def stream(call: Call) -> None:
+    await call.stream_head()
+    await call.event(b"data: 1\n\n")
+    await call.gone()
+
+
+async def opened(gateway: Gateway) -> Client:
+    """A client with an open stream."""
+    client = await gateway.connect()
+    assert (await client.get("/sse")).status == 200
+    assert await client.chunk() == b"data: 1\n\n"
+    return client
+
+
+async def warnings(gateway: Gateway) -> list[dict[str, str]]:
+    return list(json.loads((await gateway.admin("/config"))[1])["warnings"])
+
+
+async def test_connections_beyond_the_cap_are_refused_and_told_of(gateway: Gateway, origin: Origin) -> None:
+    origin.answer = stream
+    gateway.load(upstream(origin, max_connections=2))
+    first, _ = await opened(gateway), await opened(gateway)
+    assert await warnings(gateway) == []
+    client = await gateway.connect()
+    response = await client.get("/sse")
+    assert (response.status, response.get("Retry-After")) == (503, "5")
+    assert (await client.problem(response))["reason"] == "MaxConnectionsReached"
+    problems = {"api": "default/api", "reason": "MaxConnectionsReached"}
+    assert await gateway.metric("sse_gateway_problems_total", **problems) == 1
+    assert await gateway.metric("sse_gateway_upstream_connections", api="default/api") == 2
+    (warned,) = await warnings(gateway)
+    assert (warned["api"], warned["reason"]) == ("default/api", "MaxConnectionsReached")
+    assert " 2 connections " in warned["message"]
+    await first.close()
+    await eventually(lambda: holds(gateway, 1))
+    await opened(gateway)
+    # As long as it stands, its text is the same.
+    assert (await client.get("/sse")).status == 503
+    assert await warnings(gateway) == [warned]
+
+
+async def holds(gateway: Gateway, connections: int) -> bool:
+    return await gateway.metric("sse_gateway_upstream_connections", api="default/api") == connections
+
+
+async def test_streams_of_an_older_config_count(gateway: Gateway, origin: Origin) -> None:
+    origin.answer = stream
+    gateway.load(upstream(origin, max_connections=1))
+    first = await opened(gateway)
+    assert (await (await gateway.connect()).get("/sse")).status == 503
+    gateway.load(upstream(origin, max_connections=2))
+    assert await warnings(gateway) == []
+    await opened(gateway)
+    assert (await (await gateway.connect()).get("/sse")).status == 503
+    await first.close()
+    await eventually(lambda: holds(gateway, 1))
+    await opened(gateway)
+
+
+async def test_a_connection_that_is_not_made_is_not_counted(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(upstream(origin, max_connections=1))
+    await origin.stop()
+    for _ in range(3):
+        assert (await (await gateway.connect()).get("/sse")).status == 502
+    assert await holds(gateway, 0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from sse_operator.api.fields import Duration
 from sse_operator.api.model import ApiModel
@@ -16,6 +18,10 @@ class UpstreamSpec(ApiModel):
     keep_alive_timeout: Duration | None = None
     """How long a connection is kept without a request; 0s: until upstream closes it. Default 4s, which is less than the
     5 s after which Node.js and uvicorn close theirs, so that a request hardly ever meets a closing connection."""
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """How many connections to upstream the API may use at the same time, in each proxy. A stream uses one, so this is a
+    cap on concurrent streams; requests beyond it get 503 with Retry-After, and the Warning MaxConnectionsReached tells
+    that it limits. Default none."""
     host_header: Literal["Target", "Client"] | None = None
     """The Host that upstream is told: the target's own, or the one that the client named (which X-Forwarded-Host has
     in both cases). Default Target."""

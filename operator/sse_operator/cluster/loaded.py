@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from sse_operator.api.sse_api import Warned
 from sse_operator.compiler.model import Programmed
 from sse_proxy.config import shard_ids
 
@@ -22,6 +24,30 @@ def read_loaded(content: bytes) -> Mapping[str, int] | None:
     if not isinstance(revision, int) or (shards is not None and not isinstance(shards, dict)):
         return None
     return {"": revision, **{str(key): value for key, value in (shards or {}).items() if isinstance(value, int)}}
+
+
+MOST_TOLD = 300
+"""Characters of a proxy's warning that go into a status."""
+
+
+def read_warnings(content: bytes) -> Mapping[str, Sequence[Warned]]:
+    """What a proxy's answer to `GET /config` warns of, by SseApi key; what cannot be read is passed over.
+
+    `{"warnings": [{"api": "shop/prices", "reason": "MaxConnectionsReached", "message": "…"}]}`"""
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        return {}
+    warnings: dict[str, list[Warned]] = {}
+    given: Any = answer.get("warnings") if isinstance(answer, dict) else None
+    for each in given if isinstance(given, list) else ():
+        api, reason, message = (each.get(name) if isinstance(each, dict) else None for name in _WARNING)
+        if isinstance(api, str) and isinstance(reason, str) and isinstance(message, str):
+            warnings.setdefault(api, []).append(Warned(reason=reason, message=message[:MOST_TOLD]))
+    return warnings
+
+
+_WARNING = ("api", "reason", "message")
 
 
 def behind(programmed: Programmed, revision: int) -> set[str]:

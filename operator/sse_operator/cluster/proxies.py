@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +12,7 @@ import aiohttp
 from sse_operator.cluster.api_server import ApiServer
 from sse_operator.cluster.errors import ApiServerError
 from sse_operator.cluster.kinds import PODS
-from sse_operator.cluster.loaded import read_loaded
+from sse_operator.cluster.loaded import read_loaded, read_warnings
 from sse_operator.cluster.pods import REVISION, ProxyPod
 from sse_operator.cluster.store import Store
 from sse_operator.compiler.model import Programmed
@@ -23,8 +23,18 @@ ASK_TIMEOUT = 2.0
 CONCURRENT = 50
 """Proxies asked at the same time, over all gateways."""
 
-ANSWER_BYTES = 64 * 1024
+ANSWER_BYTES = 256 * 1024
 """An answer that is longer is none of a proxy's."""
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """The body, as far as a proxy's may go."""
+    parts = bytearray()
+    async for part in content.iter_any():
+        parts += part
+        if len(parts) > ANSWER_BYTES:
+            break
+    return bytes(parts)
 
 
 class Proxies:
@@ -52,14 +62,17 @@ class Proxies:
         """What each pod that serves has loaded, all asked at the same time."""
         asked = [pod for pod in pods if pod.serves]
         answers = await asyncio.gather(*(self._ask(pod, token) for pod in asked))
-        loaded = {pod.name: answer for pod, answer in zip(asked, answers, strict=True) if answer is not None}
+        contents = {pod.name: answer for pod, answer in zip(asked, answers, strict=True) if answer is not None}
+        read = {name: read_loaded(content) for name, content in contents.items()}
+        loaded = {name: shards for name, shards in read.items() if shards is not None}
         return Programmed(
             ready_pods=len(asked),
             loaded=loaded,
             unreachable=tuple(pod.name for pod in asked if pod.name not in loaded),
+            warnings={name: read_warnings(contents[name]) for name in loaded},
         )
 
-    async def _ask(self, pod: ProxyPod, token: str) -> Mapping[str, int] | None:
+    async def _ask(self, pod: ProxyPod, token: str) -> bytes | None:
         assert self._session  # noqa: S101 - inside the context manager
         host = f"[{pod.address}]" if ":" in pod.address else pod.address
         try:
@@ -73,10 +86,9 @@ class Proxies:
             ):
                 if response.status != 200:
                     return None
-                content = await response.content.read(ANSWER_BYTES)
+                return await _whole(response.content)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
-        return read_loaded(content)
 
     async def nudge(self, pod: ProxyPod, revision: int) -> None:
         """Change the pod's annotation, which makes its kubelet refresh the mounted config at once."""

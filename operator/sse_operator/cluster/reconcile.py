@@ -28,6 +28,7 @@ from sse_operator.cluster.statuses import StatusWriter
 from sse_operator.cluster.store import UNATTACHED, Store
 from sse_operator.compiler.gateway import compile_gateway, refuse_unattached
 from sse_operator.compiler.model import CompiledGateway, Environment, GatewayInputs, Programmed, Revised
+from sse_operator.compiler.observed import with_observed
 from sse_operator.compiler.revisions import revise
 from sse_operator.compiler.status import sse_api_status, sse_gateway_status
 from sse_operator.compiler.verdicts import api_verdicts, gateway_verdicts
@@ -44,6 +45,9 @@ NUDGE_INTERVAL = 1.0
 
 FIRST_ASK, LONGEST_ASK = 0.2, 5.0
 """Seconds between two questions to proxies that have not loaded the config yet; doubles each time."""
+
+OBSERVE_INTERVAL = 60.0
+"""Seconds between two questions to proxies that have all of the config: what they warn of changes without any edit."""
 
 RECONCILE_TIMEOUT = 120.0
 """Seconds for one run; every request in it has a limit of its own."""
@@ -211,6 +215,8 @@ class Reconciler:
         late = behind(programmed, revision)
         if not late:
             self._asked.pop(key, None)
+            if programmed.ready_pods:
+                self._again(key, OBSERVE_INTERVAL)
             return programmed
         await self._nudge(key, late - set(programmed.unreachable), revision)
         times = self._asked[key] = self._asked.get(key, 0) + 1
@@ -270,6 +276,7 @@ class Reconciler:
         reached_at: Sequence[str],
     ) -> None:
         revisions = revised.revisions if revised else {}
+        results = {api_key: with_observed(result, programmed) for api_key, result in compiled.results.items()}
         statuses = [
             (
                 result.api,
@@ -281,7 +288,7 @@ class Reconciler:
                     now=self._now(),
                 ),
             )
-            for api_key, result in compiled.results.items()
+            for api_key, result in results.items()
         ]
         await settle(*(self._statuses.write_api(api, status) for api, status in statuses if api.status != status))
 

@@ -103,3 +103,5 @@ class Programmed:
     """Pod name → shard id → revision loaded; `""` is the revision of all shards that are not named."""
     unreachable: tuple[str, ...] = ()
     """Names of ready pods that did not answer."""
+    warnings: Mapping[str, Mapping[str, Sequence[Warned]]] = field(default_factory=dict)
+    """Pod name → SseApi key → what that pod warns of; see `observed`."""

@@ -15,6 +15,7 @@ def upstream_of(spec: UpstreamSpec | None) -> Upstream:
     return Upstream(
         keep_alive=spec.keep_alive is not False,
         keep_alive_timeout=seconds_of(spec.keep_alive_timeout or DEFAULT_KEEP_ALIVE_TIMEOUT) or None,
+        max_connections=spec.max_connections,
         host_header=spec.host_header or "Target",
         compression=bool(spec.compression),
     )

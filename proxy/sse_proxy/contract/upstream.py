@@ -23,6 +23,8 @@ class Upstream(ConfigModel):
     keep_alive: bool = True
     keep_alive_timeout: Seconds | None = 4.0
     """How long a connection is kept without an exchange; None: until upstream closes it."""
+    max_connections: Annotated[int, Field(ge=1)] | None = None
+    """How many connections the API may use at the same time, in one proxy; None: no limit."""
     host_header: Literal["Target", "Client"] = "Target"
     """Whose Host upstream is told."""
     compression: bool = False
