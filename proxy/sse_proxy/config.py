@@ -22,6 +22,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sse_proxy.contract.http import Cors as Cors
+from sse_proxy.contract.http import Header as Header
+from sse_proxy.contract.http import HeaderChanges as HeaderChanges
 from sse_proxy.contract.model import ConfigModel as ConfigModel
 from sse_proxy.contract.model import Seconds as Seconds
 from sse_proxy.contract.upstream import Endpoint as Endpoint
@@ -58,21 +61,6 @@ class Keyless(ConfigModel):
 
 
 Plan = Keyless
-
-
-class Header(ConfigModel):
-    """One header field."""
-
-    name: str
-    value: str
-
-
-class HeaderChanges(ConfigModel):
-    """Changes of header fields: first remove, then set, then add."""
-
-    set: tuple[Header, ...] = ()
-    add: tuple[Header, ...] = ()
-    remove: tuple[str, ...] = ()
 
 
 class Unavailable(ConfigModel):
@@ -114,6 +102,8 @@ class Api(RouteKey):
     request_headers: HeaderChanges | None = None
     response_headers: HeaderChanges | None = None
     """For upstream's responses; the gateway's own stay as they are."""
+    cors: Cors | None = None
+    """None: what the target says of CORS passes as it came."""
     secrets: str | None = None
     """What it needs that is secret: a key of `SecretShard.secrets`. None: nothing."""
 

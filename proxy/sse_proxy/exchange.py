@@ -11,6 +11,7 @@ import logging
 import math
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
@@ -18,6 +19,8 @@ from aiohttp.web import BaseRequest, RequestPayloadError, StreamResponse
 
 from sse_proxy import access_log, errors, headers
 from sse_proxy.config import Api, Upstream
+from sse_proxy.cors import Preflight
+from sse_proxy.field_changes import UNCHANGED, FieldChanges
 from sse_proxy.listener import CLOSE, KEEP_ALIVE, ClientConnection
 from sse_proxy.metrics import ApiCounts, Counts
 from sse_proxy.path import RequestTarget, parse_target, rest_of_path
@@ -55,6 +58,7 @@ class Exchange:
         "_opened",
         "client",
         "consumer",
+        "cors",
         "first_byte_after",
         "head_after",
         "host",
@@ -82,6 +86,7 @@ class Exchange:
         self.target: RequestTarget | None = None
         self.route: Route | None = None
         self.consumer = Consumer()
+        self.cors: FieldChanges = UNCHANGED
         self.status: int | None = None
         self.stream = False
         self.head_after: float | None = None
@@ -128,6 +133,12 @@ class Exchange:
         self._counts.refused[problem.reason] = self._counts.refused.get(problem.reason, 0) + 1
         self._count_status()
         self._write("request", {"reason": problem.reason, **self._times(self._now())})
+
+    def preflight(self, status: int) -> None:
+        """The gateway answered a browser's question before its request."""
+        self.status = status
+        self._count_status()
+        self._write("request", {"reason": "Preflight", **self._times(self._now())})
 
     def abandoned(self) -> None:
         """The client went away before there was a response."""
@@ -218,6 +229,8 @@ class Exchanges:
         admitted = await self._admit(request, account)
         if isinstance(admitted, Problem):
             return self._refuse(request, connection, account, admitted)
+        if isinstance(admitted, Preflight):
+            return self._answer_preflight(request, connection, account, admitted)
         route, target, asked = admitted
         has_body = request.content is not EMPTY_PAYLOAD
         length = request.headers.get("Content-Length")
@@ -245,9 +258,11 @@ class Exchanges:
             return self._refuse(request, connection, account, Problem(400, "BadRequest"), close=True)
         return KEEP_ALIVE if relay.keep_alive else CLOSE
 
-    async def _admit(self, request: BaseRequest, account: Exchange) -> tuple[Route, Target, bytes] | Problem:
-        """Everything that decides before upstream is asked: the route, its target and what to ask it for, or a
-        problem."""
+    async def _admit(
+        self, request: BaseRequest, account: Exchange
+    ) -> tuple[Route, Target, bytes] | Preflight | Problem:
+        """Everything that decides before upstream is asked: the route, its target and what to ask it for, or what is
+        answered instead."""
         if request.method in ("CONNECT", "TRACE"):
             return Problem(
                 405, "MethodNotAllowed", fields=((b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
@@ -264,9 +279,14 @@ class Exchanges:
         account.belongs_to(route)
         if "websocket" in request.headers.get("Upgrade", "").lower():
             return Problem(501, "UpgradeNotSupported", "WebSocket connections are not relayed; use Server-Sent Events.")
+        fields = request.raw_headers
+        if route.cors is not None:
+            answer = route.cors.answer(request.method, fields)
+            if answer is not None:
+                return answer
+            account.cors = route.cors.changes(request.method, fields)
         if (unavailable := route.unavailable) is not None:
             return Problem(503, unavailable.reason, unavailable.message, retry_after=unavailable.retry_after)
-        fields = request.raw_headers
         if headers.hops(fields) >= headers.MAX_HOPS:
             return Problem(508, "LoopDetected")
         if request.headers.get("Expect", "100-continue").lower() != "100-continue":
@@ -294,10 +314,20 @@ class Exchanges:
         unread = request.headers.get("Expect") is not None and not request.content.is_eof()
         close = close or self.closing or not request.keep_alive or unread or request.method == "CONNECT"
         connection.head_sent = True
+        problem = replace(problem, fields=problem.fields + account.cors.added) if account.cors.added else problem
         connection.send(problem.message(close=close, head_only=request.method == "HEAD"))
         account.refused(problem)
         if unread:
             connection.shut()
+        return CLOSE if close else KEEP_ALIVE
+
+    def _answer_preflight(
+        self, request: BaseRequest, connection: ClientConnection, account: Exchange, preflight: Preflight
+    ) -> StreamResponse:
+        close = self.closing or not request.keep_alive
+        connection.head_sent = True
+        connection.send(preflight.message(close=close))
+        account.preflight(preflight.status)
         return CLOSE if close else KEEP_ALIVE
 
     async def _relay(
@@ -324,7 +354,7 @@ class Exchanges:
                 account,
                 keep_alive=request.keep_alive and not self.closing,
                 one_zero=request.version < (1, 1),
-                changes=route.response_changes,
+                changes=route.response_changes.then(account.cors),
             )
             await self._run(request, connection, account, relay, lease, head, chunked=chunked)
             failure = relay.failure

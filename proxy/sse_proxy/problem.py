@@ -12,6 +12,7 @@ TYPE_PREFIX = "urn:sse-gateway:problem:"
 _TITLES = {
     "BadPath": "The request target is refused",
     "BadRequest": "The request is not well-formed HTTP",
+    "OriginNotAllowed": "Pages of this origin may not read the API",
     "UnknownPath": "No API is served here",
     "MethodNotAllowed": "The gateway does not relay this method",
     "RequestTimeout": "The request head did not arrive in time",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sse_proxy.config import Api, GatewayConfig, Unavailable
+from sse_proxy.cors import Cors
 from sse_proxy.errors import TargetError
 from sse_proxy.field_changes import FieldChanges, field_changes
 from sse_proxy.metrics import ApiCounts, Counts
@@ -29,6 +30,7 @@ class Route:
     usage: usage.Usage
     request_changes: FieldChanges
     response_changes: FieldChanges
+    cors: Cors | None
 
     @property
     def hostnames(self) -> tuple[str, ...]:
@@ -85,4 +87,5 @@ def _route(api: Api, before: Route | None, counts: Counts) -> Route:
         before.usage if before is not None else usage.Usage(counts.api(api.key), observations),
         request_changes=field_changes(api.request_headers),
         response_changes=field_changes(api.response_headers),
+        cors=Cors(api.cors) if api.cors is not None else None,
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from sse_operator.api.conditions import Conditions, Moment
+from sse_operator.api.cors import CorsSpec
 from sse_operator.api.endpoints import Endpoints
 from sse_operator.api.fields import (
     CEL_RULES,
@@ -104,6 +105,9 @@ class SseApiSpec(ApiModel):
     response: ResponseSpec | None = None
     """What changes in the target's responses on their way to the client; the gateway's own answers stay as they
     are."""
+    cors: CorsSpec | None = None
+    """Which web pages of other origins may read the API. Without it, what the target says of CORS passes as it came;
+    with it, the gateway alone speaks, on its own answers too."""
     suspend: bool | None = None
     """True answers 503 with Retry-After and keeps the object and its context-path."""
 

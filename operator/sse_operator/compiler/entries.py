@@ -9,7 +9,7 @@ from sse_operator.api.objects import SseApi
 from sse_operator.api.sse_api import SseApiSpec, TimeoutsSpec
 from sse_operator.api.sse_gateway import GatewayDefaults
 from sse_operator.compiler.claims import ANY_HOST
-from sse_operator.compiler.http import header_changes
+from sse_operator.compiler.http import cors_of, header_changes
 from sse_operator.compiler.upstream import upstream_of
 from sse_proxy.config import Api, Endpoint, Keyless, Timeouts, Unavailable
 
@@ -47,6 +47,7 @@ def entry_of(
         plan=Keyless(),
         request_headers=header_changes(spec.request.headers if spec.request else None),
         response_headers=header_changes(spec.response.headers if spec.response else None),
+        cors=cors_of(spec.cors),
     )
 
 

@@ -482,6 +482,73 @@ HEADERS_BAD: list[Any] = [
     *({"remove": [name]} for name in ("Content-Length", "Proxy-Connection", "Proxy-Authorization", "Expect")),
 ]
 
+ORIGIN = "https://app.example"
+
+CORS_GOOD: list[Any] = [
+    None,
+    *(
+        {"allowOrigins": [origin]}
+        for origin in (
+            "*",
+            ORIGIN,
+            "http://localhost:3000",
+            "https://*.example.com",
+            "https://*.example.com:8443",
+            "capacitor://localhost",
+            "http://127.0.0.1:8080",
+            "http://[::1]:3000",
+            "https://a_b.example:80",
+        )
+    ),
+    {"allowOrigins": ["*", ORIGIN], "allowMethods": ["*"], "allowHeaders": ["*"], "exposeHeaders": ["*"]},
+    {"allowOrigins": [ORIGIN], "allowMethods": [], "allowHeaders": [], "exposeHeaders": []},
+    {"allowOrigins": [ORIGIN], "allowCredentials": True, "allowMethods": ["DELETE"], "allowHeaders": ["X-A"]},
+    {"allowOrigins": ["https://*.example"], "allowCredentials": True},
+    {"allowOrigins": ["*"], "allowCredentials": False},
+    {"allowOrigins": [ORIGIN], "maxAge": "0s", "preflight": "Target", "allowPrivateNetwork": True},
+]
+
+CORS_BAD: list[Any] = [
+    {},
+    [],
+    {"allowOrigins": []},
+    {"allowOrigins": ORIGIN},
+    *(
+        {"allowOrigins": [origin]}
+        for origin in (
+            "",
+            "null",
+            "app.example",
+            "https://app.example/",
+            "https://app.example/a",
+            "https://App.example",
+            "https://app.example:443",
+            "http://app.example:80",
+            "https://app.example:",
+            "https://*",
+            "https://*.*.example",
+            "https://a.*.example",
+            "https://*example",
+            "https://u@app.example",
+            "https://app.example\n",
+            "*.example",
+            "**",
+        )
+    ),
+    {"allowOrigins": [ORIGIN, ORIGIN]},
+    {"allowOrigins": ["*"], "allowCredentials": True},
+    {"allowOrigins": [ORIGIN], "allowCredentials": True, "allowMethods": ["*"]},
+    {"allowOrigins": [ORIGIN], "allowCredentials": True, "allowHeaders": ["X-A", "*"]},
+    {"allowOrigins": [ORIGIN], "allowCredentials": True, "exposeHeaders": ["*"]},
+    {"allowOrigins": [ORIGIN], "allowMethods": ["get"]},
+    {"allowOrigins": [ORIGIN], "allowMethods": ["TRACE"]},
+    {"allowOrigins": [ORIGIN], "allowMethods": ["GET", "GET"]},
+    {"allowOrigins": [ORIGIN], "allowHeaders": ["a b"]},
+    {"allowOrigins": [ORIGIN], "maxAge": 60},
+    {"allowOrigins": [ORIGIN], "preflight": "gateway"},
+    {"allowOrigins": [ORIGIN], "allowOrigin": "*"},
+]
+
 GATEWAYS_OWN = ["Host", "hOST", "Via", "Accept-Encoding", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Port"]
 """Request fields that the gateway sets itself."""
 
@@ -562,6 +629,9 @@ def cases() -> Iterator[Case]:
     for value in (*ENDPOINTS_GOOD, *ENDPOINTS_BAD):
         spec = api_spec(target=GONE, endpoints=value)
         yield Case(f"endpoints={value!r:.60}", "SseApi", spec, any(value is each for each in ENDPOINTS_GOOD))
+    for value in (*CORS_GOOD, *CORS_BAD):
+        is_good = any(value is each for each in CORS_GOOD)
+        yield Case(f"cors={value!r:.90}", "SseApi", api_spec(cors=value), is_good)
     for part in ("request", "response"):
         for value in (*HEADERS_GOOD, *HEADERS_BAD):
             is_good = any(value is each for each in HEADERS_GOOD)
