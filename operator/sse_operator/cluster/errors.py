@@ -27,8 +27,9 @@ class ApiServerError(OperatorError):
 
     @property
     def kind_missing(self) -> bool:
-        """The API server does not serve the kind at all."""
-        return self.status == 404 and "could not find the requested resource" in str(self)
+        """The API server does not serve the kind at all: of a group that it has never heard of it does not even speak
+        as Kubernetes does, and gives no reason."""
+        return self.status == 404 and (not self.reason or "could not find the requested resource" in str(self))
 
     @property
     def conflict(self) -> bool:
