@@ -32,6 +32,10 @@ class TargetDeniedError(OSError):
     goes on with the host's next address."""
 
 
+class RequestBrokenError(Exception):
+    """The body of a client's request is not well-formed, and has no end."""
+
+
 class UpstreamError(ProxyError):
     """Upstream gave no response head. `reason` is the CamelCase word for logs and problem bodies."""
 

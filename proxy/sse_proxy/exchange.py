@@ -1,7 +1,7 @@
 """One request's way: router → plan → upstream → stream → close reason.
 
 `Exchanges` is the listener's handler. It answers with a problem what goes no further, opens the exchange with
-upstream, and leaves the response to the relay.
+upstream, and leaves the response to the relay: its task ends when upstream's head is on its way to the client.
 """
 
 from __future__ import annotations
@@ -12,23 +12,20 @@ import math
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
-
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web import BaseRequest, RequestPayloadError, StreamResponse
 
 from sse_proxy import access_log, errors, headers
 from sse_proxy.config import Api, Upstream
 from sse_proxy.cors import Preflight
 from sse_proxy.field_changes import UNCHANGED, FieldChanges
-from sse_proxy.listener import CLOSE, KEEP_ALIVE, ClientConnection
 from sse_proxy.metrics import ApiCounts, Counts
 from sse_proxy.path import RequestTarget, parse_target, rest_of_path
 from sse_proxy.plans import Consumer
 from sse_proxy.problem import Problem
+from sse_proxy.request import Request, RequestBody
 from sse_proxy.route import EMPTY, Route, RoutingTable
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import Deadlines
+from sse_proxy.stream.framing import LAST_CHUNK, chunk
 from sse_proxy.stream.live import LiveExchanges
 from sse_proxy.stream.relay import Relay
 from sse_proxy.upstream.pool import Lease, UpstreamPool
@@ -36,7 +33,7 @@ from sse_proxy.upstream.target import Target
 
 _log = logging.getLogger(__name__)
 
-_IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
+_IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 
 _RETRY_AFTER: dict[type[errors.UpstreamError], int] = {errors.MaxConnectionsReachedError: 5}
 """Seconds after which a request may be tried again."""
@@ -72,7 +69,7 @@ class Exchange:
     )
 
     def __init__(
-        self, request: BaseRequest, counts: ApiCounts, now: Callable[[], float], log: access_log.Sink | None
+        self, request: Request, counts: ApiCounts, now: Callable[[], float], log: access_log.Sink | None
     ) -> None:
         self._counts = counts
         self._now = now
@@ -80,8 +77,8 @@ class Exchange:
         self._opened = 0.0
         self.started = now()
         self.id = secrets.token_hex(8)
-        self.method = request.method
-        self.client = request.remote
+        self.method = request.head.method.decode()
+        self.client = request.connection.address
         self.host: str | None = None
         self.target: RequestTarget | None = None
         self.route: Route | None = None
@@ -204,71 +201,64 @@ class Exchanges:
         self._counts = counts
         self._log = log
 
-    async def __call__(self, request: BaseRequest) -> StreamResponse:
-        """Answer one request, from its head on. The listener's handler."""
-        connection = cast("ClientConnection", request.protocol)
+    async def __call__(self, request: Request) -> None:
+        """Decide what becomes of one request. The listener's handler."""
         account = Exchange(request, self._counts.api(""), self._deadlines.now, self._log)
         try:
-            answer = await self._answer(request, connection, account)
+            await self._answer(request, account)
         except asyncio.CancelledError:
             if account.status is None:
                 account.abandoned()
             raise
         except Exception:
             _log.exception("request %s could not be handled", account.id)
-            if not connection.head_sent:
-                return self._refuse(request, connection, account, Problem(500, "InternalError"), close=True)
-            connection.reset()
-            return CLOSE
-        finally:
-            connection.answered()
-        return answer
+            if request.connection.head_sent:
+                request.connection.reset()
+            else:
+                self._refuse(request, account, Problem(500, "InternalError"), close=True)
 
-    async def _answer(self, request: BaseRequest, connection: ClientConnection, account: Exchange) -> StreamResponse:
-        fields = request.raw_headers
+    async def _answer(self, request: Request, account: Exchange) -> None:
         admitted = await self._admit(request, account)
         if isinstance(admitted, Problem):
-            return self._refuse(request, connection, account, admitted)
+            self._refuse(request, account, admitted)
+            return
         if isinstance(admitted, Preflight):
-            return self._answer_preflight(request, connection, account, admitted)
+            self._answer_preflight(request, account, admitted)
+            return
         route, target, asked = admitted
-        has_body = request.content is not EMPTY_PAYLOAD
-        length = request.headers.get("Content-Length")
         head = headers.request_head(
-            request.method.encode(),
+            request.head.method,
             asked,
             _authority(request, route.api, target),
-            fields,
-            _client_of(request, connection),
-            length=length.encode() if length is not None else None,
-            chunked=has_body and length is None,
+            request.fields,
+            _client_of(request),
+            length=request.head.length,
+            chunked=request.head.chunked,
             keep_alive=route.api.upstream.keep_alive,
             compression=route.api.upstream.compression,
             changes=route.request_changes,
         )
         try:
-            relay = await self._relay(
-                request, connection, account, route, target, head, chunked=has_body and length is None
-            )
+            await self._relay(request, account, route, target, head)
         except errors.UpstreamError as error:
             status = _GATEWAY_STATUS.get(type(error), 502)
             problem = Problem(status, error.reason, retry_after=_RETRY_AFTER.get(type(error)))
-            return self._refuse(request, connection, account, problem)
-        except RequestPayloadError:
-            return self._refuse(request, connection, account, Problem(400, "BadRequest"), close=True)
-        return KEEP_ALIVE if relay.keep_alive else CLOSE
+            self._refuse(request, account, problem)
+        except errors.RequestBrokenError:
+            self._refuse(request, account, Problem(400, "BadRequest"), close=True)
 
-    async def _admit(
-        self, request: BaseRequest, account: Exchange
-    ) -> tuple[Route, Target, bytes] | Preflight | Problem:
+    async def _admit(self, request: Request, account: Exchange) -> tuple[Route, Target, bytes] | Preflight | Problem:
         """Everything that decides before upstream is asked: the route, its target and what to ask it for, or what is
         answered instead."""
-        if request.method in ("CONNECT", "TRACE"):
+        if request.head.method in (b"CONNECT", b"TRACE"):
             return Problem(
                 405, "MethodNotAllowed", fields=((b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
             )
+        host = request.get(b"host")
         try:
-            account.target = target = parse_target(request.raw_path, request.headers.get("Host"))
+            account.target = target = parse_target(
+                request.head.target.decode("ascii"), host.decode("latin-1") if host is not None else None
+            )
         except errors.BadTargetError as error:
             return Problem(400, "BadPath", str(error))
         table = self.table
@@ -277,21 +267,20 @@ class Exchanges:
             return Problem(404, "UnknownPath") if table.complete else Problem(503, "NotReady", retry_after=1)
         route, consumed = found
         account.belongs_to(route)
-        if "websocket" in request.headers.get("Upgrade", "").lower():
+        if b"websocket" in request.get(b"upgrade", b"").lower():
             return Problem(501, "UpgradeNotSupported", "WebSocket connections are not relayed; use Server-Sent Events.")
-        fields = request.raw_headers
         if route.cors is not None:
-            answer = route.cors.answer(request.method, fields)
+            answer = route.cors.answer(account.method, request.fields)
             if answer is not None:
                 return answer
-            account.cors = route.cors.changes(request.method, fields)
+            account.cors = route.cors.changes(account.method, request.fields)
         if (unavailable := route.unavailable) is not None:
             return Problem(503, unavailable.reason, unavailable.message, retry_after=unavailable.retry_after)
-        if headers.hops(fields) >= headers.MAX_HOPS:
+        if headers.hops(request.fields) >= headers.MAX_HOPS:
             return Problem(508, "LoopDetected")
-        if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+        if request.get(b"expect", b"100-continue").lower() != b"100-continue":
             return Problem(417, "ExpectationFailed")
-        consumer = await route.plan.admit(fields, target.query)
+        consumer = await route.plan.admit(request.fields, target.query)
         if isinstance(consumer, Problem):
             return consumer
         account.consumer = consumer
@@ -301,71 +290,61 @@ class Exchanges:
         rest = rest_of_path(target.path, consumed)
         return route, endpoint, endpoint.request_target(rest, target.query)
 
-    def _refuse(
-        self,
-        request: BaseRequest,
-        connection: ClientConnection,
-        account: Exchange,
-        problem: Problem,
-        *,
-        close: bool = False,
-    ) -> StreamResponse:
+    def _refuse(self, request: Request, account: Exchange, problem: Problem, *, close: bool = False) -> None:
+        connection = request.connection
         # A client that waits for 100 may take the answer for the end of the request, and its next bytes for a new one.
-        unread = request.headers.get("Expect") is not None and not request.content.is_eof()
-        close = close or self.closing or not request.keep_alive or unread or request.method == "CONNECT"
+        unread = request.get(b"expect") is not None and not request.complete
+        close = close or self.closing or request.head.last or unread or request.head.method == b"CONNECT"
         connection.head_sent = True
         problem = replace(problem, fields=problem.fields + account.cors.added) if account.cors.added else problem
-        connection.send(problem.message(close=close, head_only=request.method == "HEAD"))
+        connection.send(problem.message(close=close, head_only=request.head.method == b"HEAD"))
         account.refused(problem)
         if unread:
             connection.shut()
-        return CLOSE if close else KEEP_ALIVE
+        connection.answered(keep_alive=not close)
 
-    def _answer_preflight(
-        self, request: BaseRequest, connection: ClientConnection, account: Exchange, preflight: Preflight
-    ) -> StreamResponse:
-        close = self.closing or not request.keep_alive
-        connection.head_sent = True
-        connection.send(preflight.message(close=close))
+    def _answer_preflight(self, request: Request, account: Exchange, preflight: Preflight) -> None:
+        close = self.closing or request.head.last
+        request.connection.head_sent = True
+        request.connection.send(preflight.message(close=close))
         account.preflight(preflight.status)
-        return CLOSE if close else KEEP_ALIVE
+        request.connection.answered(keep_alive=not close)
 
-    async def _relay(
-        self,
-        request: BaseRequest,
-        connection: ClientConnection,
-        account: Exchange,
-        route: Route,
-        target: Target,
-        head: bytes,
-        *,
-        chunked: bool,
-    ) -> Relay:
-        """Ask upstream, and relay its answer to the end. Raises UpstreamError when there is none."""
+    async def _relay(self, request: Request, account: Exchange, route: Route, target: Target, head: bytes) -> None:
+        """Ask upstream, and have its answer relayed. Raises UpstreamError when there is none."""
         api = route.api
         reuse = api.upstream.keep_alive
         while True:
             lease = await self._connect(route, target, reuse=reuse)
             relay = Relay(
-                connection,
+                request.connection,
                 lease,
                 api.timeouts,
                 self._deadlines,
                 account,
-                keep_alive=request.keep_alive and not self.closing,
-                one_zero=request.version < (1, 1),
+                self._ended,
+                keep_alive=not (request.head.last or self.closing),
+                one_zero=request.head.one_zero,
                 changes=route.response_changes.then(account.cors),
             )
-            await self._run(request, connection, account, relay, lease, head, chunked=chunked)
+            request.connection.downstream = relay
+            self.accounts[relay] = account
+            self.live.add(relay)
+            try:
+                _ask(request, relay, lease, head)
+                await relay.answer()
+            except asyncio.CancelledError:
+                relay.client_lost()
+                raise
             failure = relay.failure
             if failure is None:
-                return relay
+                return
             if (
                 isinstance(failure, errors.UpstreamClosedError)
                 and lease.connection.reused
                 and not lease.connection.answered
-                and request.content is EMPTY_PAYLOAD
-                and request.method in _IDEMPOTENT
+                and request.body is None
+                and request.head.method in _IDEMPOTENT
             ):
                 # Upstream closed the idle connection while the request was on its way: once more, on a new one.
                 reuse = False
@@ -386,64 +365,37 @@ class Exchanges:
         lease.ended = usage.free
         return lease
 
-    async def _run(
-        self,
-        request: BaseRequest,
-        connection: ClientConnection,
-        account: Exchange,
-        relay: Relay,
-        lease: Lease,
-        head: bytes,
-        *,
-        chunked: bool,
-    ) -> None:
-        connection.downstream = relay
-        self.live.add(relay)
-        self.accounts[relay] = account
-        upload: asyncio.Task[None] | None = None
-        try:
-            lease.connection.begin(relay, to_head_request=request.method == "HEAD")
-            body = request.content
-            if body is EMPTY_PAYLOAD or body.is_eof():
-                lease.connection.send(head + _whole_body(body, chunked=chunked))
-                relay.request_complete = True
-                relay.waiting_for_upstream()
-            else:
-                if request.headers.get("Expect") is not None and request.version >= (1, 1):
-                    connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-                lease.connection.send(head)
-                connection.reads(body)
-                upload = asyncio.create_task(_upload(body, relay, lease, chunked=chunked))
-                upload.add_done_callback(relay.upload_ended)
-            await relay.finished
-            if relay.reason is None and relay.failure is None and upload is not None:
-                await upload
-        except asyncio.CancelledError:
-            relay.client_lost()
-            raise
-        finally:
-            if upload is not None:
-                upload.cancel()
-            connection.downstream = None
-            self.live.remove(relay)
-            del self.accounts[relay]
-            if relay.reason is not None and account.status is not None:
-                account.relayed(relay.reason, relay.bytes_sent)
+    def _ended(self, relay: Relay) -> None:
+        """Nothing is left to do for a relay. Where it had no answer, its request's handler goes on."""
+        self.live.remove(relay)
+        account = self.accounts.pop(relay)
+        if relay.reason is not None and account.status is not None:
+            account.relayed(relay.reason, relay.bytes_sent)
+            relay.client.answered(keep_alive=relay.keep_alive)
 
 
-def _whole_body(body: StreamReader, *, chunked: bool) -> bytes:
-    """A request body that is already there, framed."""
-    data = b"" if body is EMPTY_PAYLOAD else body.read_nowait()
-    if not chunked:
-        return data
-    return (b"%x\r\n%b\r\n" % (len(data), data) if data else b"") + b"0\r\n\r\n"
+def _ask(request: Request, relay: Relay, lease: Lease, head: bytes) -> None:
+    """Send a request to upstream: at once what has come of it, and the rest as it comes."""
+    upstream, body = lease.connection, request.body
+    upstream.begin(relay, to_head_request=request.head.method == b"HEAD")
+    chunked = request.head.chunked
+    if body is None or body.complete:
+        data = body.take() if body is not None else b""
+        upstream.send(head + (chunk(data) + LAST_CHUNK if chunked else data))
+        relay.request_complete = True
+        relay.waiting_for_upstream()
+    else:
+        if request.get(b"expect") is not None and not request.head.one_zero:
+            request.connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        upstream.send(head)
+        relay.upload_with(asyncio.create_task(_upload(body, relay, lease, chunked=chunked)))
 
 
-async def _upload(body: StreamReader, relay: Relay, lease: Lease, *, chunked: bool) -> None:
+async def _upload(body: RequestBody, relay: Relay, lease: Lease, *, chunked: bool) -> None:
     """Send a request body on as it comes, no faster than upstream takes it."""
     connection = lease.connection
-    while data := await body.readany():
-        connection.send(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+    while data := await body.read():
+        connection.send(chunk(data) if chunked else data)
         relay.waiting_for_upstream()
         try:
             await connection.drained()
@@ -452,7 +404,7 @@ async def _upload(body: StreamReader, relay: Relay, lease: Lease, *, chunked: bo
             return
         relay.waiting_for_client()
     if chunked:
-        connection.send(b"0\r\n\r\n")
+        connection.send(LAST_CHUNK)
     relay.request_complete = True
     relay.waiting_for_upstream()
 
@@ -464,23 +416,20 @@ def _keep_for(upstream: Upstream) -> float:
     return math.inf if upstream.keep_alive_timeout is None else upstream.keep_alive_timeout
 
 
-def _authority(request: BaseRequest, api: Api, target: Target) -> bytes:
+def _authority(request: Request, api: Api, target: Target) -> bytes:
     """The Host that upstream is told."""
-    named = request.headers.get("Host") if api.upstream.host_header == "Client" else None
-    return named.encode("utf-8", "surrogateescape") if named else target.authority
+    named = request.get(b"host") if api.upstream.host_header == "Client" else None
+    return named or target.authority
 
 
-def _client_of(request: BaseRequest, connection: ClientConnection) -> headers.Client:
-    transport = connection.transport
-    local = transport.get_extra_info("sockname") if transport is not None else None
-    host = request.headers.get("Host", "")
-    scheme = request.scheme
-    _, colon, port = host.rpartition(":")
+def _client_of(request: Request) -> headers.Client:
+    host = request.get(b"host", b"")
+    _, colon, port = host.rpartition(b":")
     if not (colon and port.isdigit()):
-        port = str(local[1]) if local else ("443" if scheme == "https" else "80")
+        port = b"%d" % request.connection.port
     return headers.Client(
-        address=(request.remote or "").encode(),
-        scheme=scheme.encode(),
-        host=host.encode("utf-8", "surrogateescape"),
-        port=port.encode(),
+        address=(request.connection.address or "").encode(),
+        scheme=b"https" if request.connection.secure else b"http",
+        host=host,
+        port=port,
     )

@@ -79,7 +79,7 @@ def request_head(
     fields: Iterable[tuple[bytes, bytes]],
     client: Client,
     *,
-    length: bytes | None,
+    length: int | None,
     chunked: bool,
     keep_alive: bool,
     compression: bool = False,
@@ -88,7 +88,7 @@ def request_head(
     """The head of the request to upstream.
 
     `changes` are the API's: they come after what a Connection field lists, which cannot undo them. `length` is the
-    body's Content-Length as the client gave it, `chunked` a body without one. Without `compression` upstream is asked
+    body's Content-Length, `chunked` a body without one. Without `compression` upstream is asked
     for identity: a compressor holds events back until its window is full.
     """
     fields = list(fields)
@@ -113,7 +113,7 @@ def request_head(
         lines.append(b"X-Forwarded-Host: " + client.host)
     lines.append(b"X-Forwarded-Port: " + client.port)
     if length is not None:
-        lines.append(b"Content-Length: " + length)
+        lines.append(b"Content-Length: %d" % length)
     elif chunked:
         lines.append(b"Transfer-Encoding: chunked")
     if not keep_alive:

@@ -1,29 +1,31 @@
-"""Client connections: aiohttp's HTTP server, with what it lacks for a gateway.
+"""Client connections: one protocol for each, which reads requests and runs one handler at a time.
 
-aiohttp reads requests and runs one handler task per request. This adds: requests are read strictly (`request_framing`),
-and their heads must arrive in time; refusals are problem bodies; the response goes out as bytes that the relay writes,
-without headers of aiohttp's; the relay hears at once when the client holds back, takes again, or is gone.
+A handler gets a `Request` and writes its answer's bytes to the connection. It may leave the rest of the answer to
+somebody else, its `downstream`, and return: a task lives as long as a request is being decided, not as long as its
+stream. Whoever ends the answer says so with `answered`. Until then further requests wait, in their order.
+
+Everything that decides how long a connection lives is here: a head must come in time and a next one some day, bytes
+that cannot be read as HTTP end it, and a client that still sends what nobody reads has a moment to stop, since closing
+a connection with unread bytes resets it and takes the answer with it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
+import math
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol, cast
-
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError
-from aiohttp.streams import StreamReader
-from aiohttp.web import BaseRequest, RequestHandler, RequestPayloadError, Server, StreamResponse
+from typing import Any, Protocol, cast
 
 from sse_proxy.errors import ListenError
 from sse_proxy.problem import Problem
-from sse_proxy.request_framing import UNREADABLE, HeadLimits, RequestFraming
+from sse_proxy.request import Request, RequestBody
+from sse_proxy.request_framing import HeadLimits, RequestFraming, RequestHead
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.upstream.guard import probe_silent_peers
 
@@ -61,260 +63,335 @@ class Downstream(Protocol):
         """The connection is gone."""
 
 
-class Sent(StreamResponse):
-    """Tells aiohttp that the response has gone out, and whether the connection can take another request."""
-
-    def __init__(self, *, keep_alive: bool) -> None:
-        super().__init__()
-        self._keep_alive = keep_alive
-
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        return None
+Handler = Callable[[Request], Coroutine[Any, Any, None]]
 
 
-KEEP_ALIVE = Sent(keep_alive=True)
-CLOSE = Sent(keep_alive=False)
-
-
-class _Refusal(Sent):
-    """The answer to what cannot be read as HTTP. It waits a little for the client to stop sending: closing a
-    connection with unread bytes resets it, and the client would not see why."""
-
-    def __init__(self, connection: ClientConnection, problem: Problem) -> None:
-        super().__init__(keep_alive=False)
-        self._connection = connection
-        self._problem = problem
-
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
-        self._connection.send(self._problem.message(close=True))
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        transport = self._connection.transport
-        if transport is not None and transport.can_write_eof():
-            transport.write_eof()
-        await asyncio.sleep(_LINGER_SECONDS)
-
-
-class ClientConnection(RequestHandler):
+class ClientConnection(asyncio.Protocol):
     """One client's connection."""
 
     __slots__ = (
-        "_answered",
         "_body",
-        "_deadlines",
+        "_busy",
         "_deaf",
         "_framing",
-        "_head_since",
-        "_limits",
-        "_refused",
+        "_in_head",
+        "_keep_alive",
+        "_lingering",
+        "_listener",
+        "_look_at",
+        "_receiving",
+        "_task",
+        "_transport",
+        "_until",
+        "_waiting",
+        "address",
         "downstream",
         "due_tick",
         "head_sent",
     )
 
-    def __init__(
-        self,
-        listener: Listener,
-        loop: asyncio.AbstractEventLoop,
-        limits: ListenerLimits,
-        deadlines: Deadlines,
-        refused: Callable[[Problem, str | None], None],
-    ) -> None:
-        super().__init__(
-            listener,
-            loop=loop,
-            access_log=None,  # type: ignore[arg-type]
-            logger=_log,
-            keepalive_timeout=limits.idle_timeout,
-            max_line_size=limits.head,
-            max_field_size=limits.head,
-            # aiohttp counts the request line and the blank line too.
-            max_headers=limits.header_fields + 2,
-            lingering_time=_LINGER_SECONDS,
-            auto_decompress=False,
-        )
-        self._limits = limits
-        self._deadlines = deadlines
-        self._refused = refused
-        self._answered = 0
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._transport: asyncio.Transport | None = None
+        self._framing = RequestFraming(listener.limits)
+        self._receiving: RequestBody | None = None
+        """The body that the bytes to come belong to."""
+        self._busy = False
+        """Whether a request is being answered."""
+        self._body: RequestBody | None = None
+        """That request's body."""
+        self._task: asyncio.Task[None] | None = None
+        """Its handler."""
+        self._waiting: list[Request | Problem] = []
+        """What is to be answered after it."""
+        self._lingering = False
+        """Whether the answer has gone out before its request has come whole."""
+        self._keep_alive = True
         self._deaf = False
-        self._framing = RequestFraming(limits)
-        self._head_since: float | None = None
+        """Whether nothing more is read."""
+        self._in_head = False
+        """Whether the client's time is that for the head that has begun."""
+        self._until: float | None = None
+        """When the client's time is up."""
+        self._look_at = math.inf
         self.due_tick: int | None = None
+        self.address: str | None = None
+        """The client's IP address."""
         self.downstream: Downstream | None = None
+        """Who hears what becomes of the connection during an answer."""
         self.head_sent = False
-        self._body: StreamReader | None = None
+        """Whether the answer to the current request has begun."""
 
-    # What the relay uses.
+    # What handlers and relays use.
+
+    @property
+    def secure(self) -> bool:
+        """Whether the client speaks TLS."""
+        return self._transport is not None and self._transport.get_extra_info("sslcontext") is not None
+
+    @property
+    def port(self) -> int:
+        """The port that the client connected to."""
+        return self._listener.port
 
     def send(self, data: bytes) -> None:
         """Write to the client. On a connection that is gone, nothing happens: `client_lost` is on the way."""
-        transport = self.transport
+        transport = self._transport
         if transport is not None and not transport.is_closing():
             transport.write(data)
 
     @property
     def unsent(self) -> int:
         """Bytes that wait for the client in this process."""
-        return self.transport.get_write_buffer_size() if self.transport is not None else 0
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     @property
     def socket(self) -> socket.socket | None:
         """The connection's socket while there is one."""
-        return self.transport.get_extra_info("socket") if self.transport is not None else None
+        return self._transport.get_extra_info("socket") if self._transport is not None else None
+
+    def hold(self) -> None:
+        """Take no more from the client for now. That it leaves is not noticed meanwhile."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def take(self) -> None:
+        """Take from the client again."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def shut(self) -> None:
         """Close after what waits has been flushed: for a body with a length or chunks, whose end is then missing."""
-        if self.transport is not None:
-            self.transport.close()
+        if self._transport is not None:
+            self._transport.close()
 
     def reset(self) -> None:
         """Close by a reset and drop what waits, so that the end cannot be taken for the end of a close-delimited
         body."""
         if (sock := self.socket) is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        if self.transport is not None:
-            self.transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
-    def reads(self, body: StreamReader) -> None:
-        """The body of the current request is being read. Its reader gets RequestPayloadError if it breaks off."""
-        self._body = body
-        if self._framing.fault is not None:
-            self._break_body()
-
-    def _break_body(self) -> None:
-        # No new request can begin within a body: aiohttp could not read on, and tells only the next reader.
-        if self._body is not None and not self._body.is_eof():
-            self._body.set_exception(RequestPayloadError("the request's body is not well-formed"))
-
-    def answered(self) -> None:
-        """The current request has had its answer."""
-        self._answered += 1
+    def answered(self, *, keep_alive: bool) -> None:
+        """The current request has had its answer; whether the connection can take another."""
+        body, self._body = self._body, None
         self.downstream = None
-        self._body = None
+        self._busy = False
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._keep_alive = keep_alive
+        if body is not None and not body.complete:
+            self._lingering = True
+            self._linger(half_close=not keep_alive)
+            body.drop()
+        else:
+            self._go_on()
+
+    def close_when_idle(self) -> None:
+        """Close it now, or after the answer that is under way."""
+        self._keep_alive = False
+        if not self._busy:
+            self.shut()
+
+    async def abandon(self) -> None:
+        """Close it at once, and wait for its handler's end."""
+        task = self._task
+        if self._transport is not None:
+            self._transport.abort()
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    # One request after the other.
+
+    def _go_on(self) -> None:
+        if self._listener.closing or not self._keep_alive:
+            self.shut()
+        elif self._waiting:
+            following = self._waiting.pop(0)
+            if isinstance(following, Request):
+                self._start(following)
+            else:
+                self._refuse(following)
+        else:
+            self._wait()
+
+    def _start(self, request: Request) -> None:
+        self._busy, self._body = True, request.body
+        self._until = None
+        self._in_head = False
         self.head_sent = False
+        task = asyncio.get_running_loop().create_task(self._listener.handler(request))
+        self._task = task
+        task.add_done_callback(self._handled)
+
+    def _handled(self, task: asyncio.Task[None]) -> None:
+        if self._task is task:
+            self._task = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a request could not be handled", exc_info=error)
+            self.reset()
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer what cannot be read as HTTP, and nothing more."""
+        self._deaf = True
+        self._listener.refused(problem, self.address)
+        self.send(problem.message(close=True))
+        self._linger(half_close=True)
+
+    def _linger(self, *, half_close: bool) -> None:
+        """Give the client a moment to stop sending."""
+        transport = self._transport
+        if half_close and transport is not None and not transport.is_closing() and transport.can_write_eof():
+            transport.write_eof()
+        self._allow(_LINGER_SECONDS)
 
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        cast("asyncio.Transport", transport).set_write_buffer_limits(high=WRITE_BUFFER)
-        if (sock := self.socket) is not None and sock.family != socket.AF_UNIX:
-            probe_silent_peers(sock)
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        peer = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if peer else None
+        self._listener.connections.add(self)
+        self._wait()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        before = self._request_count
-        readable = self._framing.fault is None
-        # One head at a time: where aiohttp refuses one, it forgets what came before it in the same call.
-        for part in self._framing.feed(data) or (b"",):
-            super().data_received(part)
-        if readable and self._framing.fault is not None:
-            super().data_received(UNREADABLE)
-        if self._request_count != before:
-            self._head_since = None
-            self._deadlines.forget(self)
-            self._break_body()
-            if self._request_count - self._answered > _MOST_PIPELINED:
-                self.reset()
-        elif self._request_count == self._answered and self._framing.in_head and self._head_since is None:
-            self._head_since = self._deadlines.now()
-            self._deadlines.watch(self, self._head_since + self._limits.head_timeout)
+        framing = self._framing
+        for part in framing.feed(data):
+            if isinstance(part, RequestHead):
+                self._head_received(part)
+            else:
+                self._body_received(part)
+        if framing.fault is not None:
+            self._fault_received(framing.fault)
+        elif framing.in_head and not (self._in_head or self._busy or self._lingering):
+            self._wait()
+
+    def _head_received(self, head: RequestHead) -> None:
+        request = Request(head, self)
+        self._receiving = request.body
+        if not self._busy and not self._lingering:
+            self._start(request)
+            return
+        self._waiting.append(request)
+        if len(self._waiting) > _MOST_PIPELINED:
+            self.reset()
+
+    def _body_received(self, part: bytes) -> None:
+        body = self._receiving
+        if body is None:
+            return
+        if part:
+            body.feed(part)
+            return
+        self._receiving = None
+        body.end()
+        if self._lingering and body.dropped:
+            self._lingering = False
+            self._go_on()
+
+    def _fault_received(self, fault: Problem) -> None:
+        self._deaf = True
+        if self._receiving is not None:
+            # No request can begin within a body.
+            self._receiving.break_off()
+            if self._lingering and self._receiving.dropped:
+                self.shut()
+        elif self._busy or self._lingering:
+            self._waiting.append(fault)
+        else:
+            self._refuse(fault)
 
     def pause_writing(self) -> None:
-        super().pause_writing()
         if self.downstream is not None:
             self.downstream.client_full()
 
     def resume_writing(self) -> None:
-        super().resume_writing()
         if self.downstream is not None:
             self.downstream.client_takes()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._deadlines.forget(self)
+        self._transport = None
+        self._deaf = True
+        self._waiting.clear()
+        self._listener.deadlines.forget(self)
+        self._listener.lost(self)
         downstream, self.downstream = self.downstream, None
         if downstream is not None:
             downstream.client_lost()
-        super().connection_lost(exc)
+        if self._task is not None:
+            self._task.cancel()
 
-    # Heads that do not come, or not in a readable form.
+    # The client's time.
+
+    def _wait(self) -> None:
+        limits = self._listener.limits
+        self._in_head = self._framing.in_head
+        self._allow(limits.head_timeout if self._in_head else limits.idle_timeout)
+
+    def _allow(self, seconds: float) -> None:
+        """The client has so much time from now on. A look that comes too early is harmless, and costs less than one
+        that is moved with each request."""
+        deadlines = self._listener.deadlines
+        self._until = deadlines.now() + seconds
+        if self._until < self._look_at:
+            self._look_at = self._until
+            deadlines.watch(self, self._until)
 
     def look(self, now: float) -> float | None:
-        """Part of `Timed`: the head's time is up."""
-        if self._head_since is None:
-            return None
-        if now < (due := self._head_since + self._limits.head_timeout):
-            return due
-        self._refuse(Problem(408, "RequestTimeout"))
+        """Part of `Timed`: the client's time may be up."""
+        if self._until is None or now < self._until:
+            self._look_at = math.inf if self._until is None else self._until
+            return self._until
+        self._look_at = math.inf
+        if self._in_head and not self._deaf:
+            self._refuse(Problem(408, "RequestTimeout"))
+            return self._until
+        self.shut()
         return None
 
-    def _refuse(self, problem: Problem) -> None:
-        self._deaf = True
-        self._refused(problem, self._client)
-        self.send(problem.message(close=True))
-        self.shut()
 
-    def handle_error(
-        self,
-        request: BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> StreamResponse:
-        """Called by aiohttp for what it cannot read, and for exceptions that escape the handler: none should."""
-        self._deaf = True
-        if isinstance(exc, HttpProcessingError):
-            problem = self._problem_of(exc)
-            self._refused(problem, self._client)
-            return _Refusal(self, problem)
-        _log.error("a request could not be handled", exc_info=exc)
-        self.reset()
-        return CLOSE
-
-    @property
-    def _client(self) -> str | None:
-        return str(self.peername[0]) if self.peername else None
-
-    def _problem_of(self, error: HttpProcessingError) -> Problem:
-        if self._framing.fault is not None:
-            return self._framing.fault
-        if isinstance(error, BadHttpMethod):
-            return Problem(501, "MethodUnknown")
-        return Problem(400, "BadRequest")
-
-
-class Listener(Server):
+class Listener:
     """Accepts client connections on one address and hands their requests to `handler`."""
 
     def __init__(
         self,
-        handler: Callable[[BaseRequest], Awaitable[StreamResponse]],
+        handler: Handler,
         *,
         limits: ListenerLimits,
         deadlines: Deadlines,
         refused: Callable[[Problem, str | None], None],
     ) -> None:
-        # Without cancellation a client that is gone would be noticed only when something is written to it.
-        super().__init__(handler, handler_cancellation=True)
-        self._limits = limits
-        self._deadlines = deadlines
-        self._refused = refused
+        self.handler = handler
+        self.limits = limits
+        self.deadlines = deadlines
+        self.refused = refused
+        self.connections: set[ClientConnection] = set()
+        self.closing = False
+        """When set, no connection takes another request."""
+        self.port = 0
         self._accepting: asyncio.Server | None = None
-
-    def __call__(self) -> RequestHandler:
-        return ClientConnection(self, asyncio.get_running_loop(), self._limits, self._deadlines, self._refused)
+        self._none_left = asyncio.Event()
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
         """Accept connections on an address (port 0: a free one) and return it. Raises ListenError."""
-        self._accepting = await listen(self, host, port)
+        self._accepting = await listen(lambda: ClientConnection(self), host, port)
+        for sock in self._accepting.sockets:
+            # Accepted connections inherit it.
+            probe_silent_peers(sock)
         name = self._accepting.sockets[0].getsockname()
-        return str(name[0]), int(name[1])
+        self.port = int(name[1])
+        return str(name[0]), self.port
+
+    def lost(self, connection: ClientConnection) -> None:
+        """One that has ended."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._none_left.set()
 
     def stop_accepting(self) -> None:
         """Take no more connections. Those that exist go on."""
@@ -324,8 +401,15 @@ class Listener(Server):
     async def close(self, within: float) -> None:
         """Close every connection; requests under way have `within` seconds."""
         self.stop_accepting()
-        self.pre_shutdown()
-        await self.shutdown(within)
+        self.closing = True
+        for connection in tuple(self.connections):
+            connection.close_when_idle()
+        if self.connections:
+            self._none_left.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await self._none_left.wait()
+        await asyncio.gather(*(connection.abandon() for connection in tuple(self.connections)))
 
 
 async def listen(factory: Callable[[], asyncio.BaseProtocol], host: str, port: int) -> asyncio.Server:

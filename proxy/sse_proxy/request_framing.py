@@ -1,15 +1,14 @@
-"""A client's bytes, read strictly before anything else reads them, and handed on in their one canonical form. Sans-I/O.
+"""A client's bytes, read strictly into requests: heads, their bodies, and where each ends. Sans-I/O.
 
-aiohttp's parser forgives what others read differently (HTTP/0.9, chunks in HTTP/1.0, unknown transfer codings,
-extensions of any size), and an error of its loses the whole requests before it in the same read. So this stands in
-front of it. Everything that decides where a request begins and ends lives here:
+Whatever another reader might read differently is refused (HTTP/0.9, chunks in HTTP/1.0, unknown transfer codings,
+bare line ends, extensions of any size). Everything that decides where a request begins and ends lives here:
 
 - Lines end with CRLF. A bare CR or LF, a NUL or another control character, and a folded line are faults.
 - A body has one Content-Length or the one transfer coding `chunked` (HTTP/1.1 only), never both, nor one of them twice.
 - Chunk sizes are hexadecimal digits. Extensions and trailers are dropped, within limits.
 - What follows a fault, or the last request of a connection, is never read as a request.
 
-What comes out has the fields as they came, but the framing fields rewritten and the chunks re-framed.
+What comes out has the fields as they came, and the bodies without their framing.
 Sources: RFC 9112, sections 2.2, 3, 5, 6, 7 and 9.6.
 """
 
@@ -20,23 +19,25 @@ from dataclasses import dataclass
 
 from sse_proxy.problem import Problem
 
-UNREADABLE = b"\x00"
-"""A byte that no HTTP parser takes at any place where a fault can be: it ends the reading behind this in order."""
-
 MAX_CHUNK_LINE = 4096
 """Bytes of a chunk's size line, extensions included."""
 
 MAX_TRAILERS = 16 * 1024
 """Bytes of all trailer fields together."""
 
-_REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP/([0-9])\.([0-9])")
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
 _FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*")
-_FRAMING = re.compile(
-    rb"^(content-length|transfer-encoding|connection|host):[ \t]*([^\r]*?)[ \t]*\r\n", re.IGNORECASE | re.MULTILINE
-)
 _STRAY = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
+
+_METHODS = frozenset(
+    # Of RFC 9110, PATCH and QUERY; then those of WebDAV and its kin (RFC 3253, 3744, 4791, 4918, 5323, 5842).
+    b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH QUERY "
+    b"COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE "
+    b"MKCALENDAR LINK UNLINK PURGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE SOURCE".split()
+)
+"""What may be a method: a word beyond these is more often no HTTP at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,34 @@ class HeadLimits:
     """Number of header fields; beyond: 431."""
     head: int = 64 * 1024
     """Bytes of the whole head; beyond: 431."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """One request's head."""
+
+    method: bytes
+    target: bytes
+    one_zero: bool
+    """Whether it is HTTP/1.0; otherwise it is 1.1."""
+    fields: list[tuple[bytes, bytes]]
+    """Names and values as they came, without the blanks around the values."""
+    first: dict[bytes, bytes]
+    """The first value of each field, by its name in lower case."""
+    last: bool
+    """Whether no other request follows on the connection."""
+    length: int | None
+    """The body's Content-Length; None where there is none."""
+    chunked: bool
+
+    @property
+    def has_body(self) -> bool:
+        """Whether parts of a body follow."""
+        return self.chunked or bool(self.length)
+
+
+Parts = list[RequestHead | bytes]
+"""What has been read: heads, and bytes of the bodies that follow them; an empty part ends a body."""
 
 
 class _FaultError(Exception):
@@ -80,8 +109,8 @@ class RequestFraming:
         """Whether part of a request head is waiting for the rest of it."""
         return self._state == self._HEAD and bool(self._buffer)
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """Take what the client sent; what of it can be read now, in canonical form, each head at the start of a part.
+    def feed(self, data: bytes) -> Parts:
+        """Take what the client sent, and give what of it can be read now.
 
         Never raises: where `fault` is set afterwards, what came before the fault still counts.
         """
@@ -91,7 +120,7 @@ class RequestFraming:
         if self._state == self._OVER:
             return []
         self._buffer += data
-        out: list[bytes] = []
+        out: Parts = []
         try:
             while self._buffer and self._step(out):
                 pass
@@ -102,7 +131,7 @@ class RequestFraming:
             self._buffer.clear()
         return out
 
-    def _step(self, out: list[bytes]) -> bool:
+    def _step(self, out: Parts) -> bool:
         """Take one part of a message off the buffer; False where more of it must come first."""
         match self._state:
             case self._HEAD:
@@ -112,11 +141,12 @@ class RequestFraming:
                 self._left -= len(data)
                 out.append(data)
                 if not self._left:
+                    out.append(b"")
                     self._begin_head()
             case self._DATA:
                 data = self._take(self._left)
                 self._left -= len(data)
-                out.append(b"%x\r\n%b\r\n" % (len(data), data))
+                out.append(data)
                 if not self._left:
                     self._state = self._DATA_END
             case self._DATA_END:
@@ -142,7 +172,7 @@ class RequestFraming:
 
     # Heads.
 
-    def _read_head(self, out: list[bytes]) -> bool:
+    def _read_head(self, out: Parts) -> bool:
         buffer, limits = self._buffer, self._limits
         # Blank lines before a request are forgiven (RFC 9112, section 2.2).
         while buffer.startswith(b"\r\n"):
@@ -163,35 +193,40 @@ class RequestFraming:
         out.append(self._judge(head))
         return True
 
-    def _judge(self, head: bytes) -> bytes:
-        """The canonical form of a head, which comes without its blank line."""
-        line, _, fields = head.partition(b"\r\n")
+    def _judge(self, head: bytes) -> RequestHead:
+        """Read a head, which comes without its blank line."""
+        line, _, lines = head.partition(b"\r\n")
         match = _REQUEST_LINE.fullmatch(line)
         if match is None:
             raise _bad("The request line is not of the form METHOD TARGET HTTP/1.1.")
-        if (match[1], match[2]) not in ((b"1", b"1"), (b"1", b"0")):
+        method, target, major, minor = match.groups()
+        if major != b"1" or minor not in (b"0", b"1"):
             raise _FaultError(Problem(505, "VersionNotSupported"))
-        self._judge_size(fields)
-        if not _FIELDS.fullmatch(fields):
+        if method not in _METHODS:
+            raise _FaultError(Problem(501, "MethodUnknown"))
+        self._judge_size(lines)
+        if not _FIELDS.fullmatch(lines):
             raise _bad("A line of the head is no header field, or has a control character.")
-        one_zero = match[2] == b"0"
-        framing: dict[bytes, list[bytes]] = {}
-        for found in _FRAMING.finditer(fields):
-            framing.setdefault(found[1].lower(), []).append(found[2])
-        hosts = framing.get(b"host", ())
+        one_zero = minor == b"0"
+        fields: list[tuple[bytes, bytes]] = []
+        values: dict[bytes, list[bytes]] = {}
+        for field in lines.split(b"\r\n")[:-1]:
+            name, _, value = field.partition(b":")
+            value = value.strip(b" \t")
+            fields.append((name, value))
+            values.setdefault(name.lower(), []).append(value)
+        hosts = values.get(b"host", ())
         if len(hosts) > 1 or (not hosts and not one_zero):
             raise _bad("There must be exactly one Host field.")
         options = [
-            option.strip(b" \t").lower() for value in framing.get(b"connection", ()) for option in value.split(b",")
+            option.strip(b" \t").lower() for value in values.get(b"connection", ()) for option in value.split(b",")
         ]
         self._last = b"close" in options or (one_zero and b"keep-alive" not in options)
-        canonical = self._begin_body(
-            framing.get(b"content-length", []), framing.get(b"transfer-encoding", []), one_zero
+        length, chunked = self._begin_body(
+            values.get(b"content-length", []), values.get(b"transfer-encoding", []), one_zero
         )
-        if canonical is None:
-            return head + b"\r\n"
-        rest = _FRAMING.sub(_without_framing, fields)
-        return line + b"\r\n" + rest + canonical + b"\r\n\r\n"
+        first = {name: found[0] for name, found in values.items()}
+        return RequestHead(method, target, one_zero, fields, first, self._last, length, chunked)
 
     def _judge_size(self, fields: bytes) -> None:
         limits = self._limits
@@ -200,18 +235,18 @@ class RequestFraming:
         ):
             raise _FaultError(Problem(431, "HeaderTooLarge"))
 
-    def _begin_body(self, lengths: list[bytes], codings: list[bytes], one_zero: bool) -> bytes | None:
-        """Decide how the body ends. The one field that says so; None for a request without a body."""
+    def _begin_body(self, lengths: list[bytes], codings: list[bytes], one_zero: bool) -> tuple[int | None, bool]:
+        """Decide how the body ends: its length, where it is given, and whether it comes in chunks."""
         if codings:
             if lengths:
                 raise _bad("A request has either a Content-Length or a Transfer-Encoding.")
             if one_zero or len(codings) > 1 or codings[0].lower() != b"chunked":
                 raise _bad("The only Transfer-Encoding is chunked, in HTTP/1.1, once.")
             self._state, self._trailers = self._SIZE, 0
-            return b"Transfer-Encoding: chunked"
+            return None, True
         if not lengths:
             self._begin_head()
-            return None
+            return None, False
         if len(lengths) > 1 or not lengths[0].isdigit() or len(lengths[0]) > 18:
             raise _bad("The Content-Length is not a single number.")
         self._left = int(lengths[0])
@@ -219,11 +254,11 @@ class RequestFraming:
             self._state = self._LENGTH
         else:
             self._begin_head()
-        return b"Content-Length: %d" % self._left
+        return self._left, False
 
     # Chunks.
 
-    def _read_chunk_line(self, out: list[bytes]) -> bool:
+    def _read_chunk_line(self, out: Parts) -> bool:
         buffer = self._buffer
         end = buffer.find(b"\n")
         if (end if end >= 0 else len(buffer)) > MAX_CHUNK_LINE:
@@ -241,7 +276,7 @@ class RequestFraming:
             if self._trailers > MAX_TRAILERS or not _TRAILER.fullmatch(line):
                 raise _bad("A trailer is no field, or the trailers are too large.")
         else:
-            out.append(b"0\r\n\r\n")
+            out.append(b"")
             self._begin_head()
         return True
 
@@ -251,10 +286,6 @@ class RequestFraming:
             raise _bad("A chunk's size is not a hexadecimal number.")
         self._left = int(match[1], 16)
         self._state = self._DATA if self._left else self._TRAILER
-
-
-def _without_framing(field: re.Match[bytes]) -> bytes:
-    return b"" if field[1].lower() in (b"content-length", b"transfer-encoding") else field[0]
 
 
 def _bad(detail: str) -> _FaultError:

@@ -17,7 +17,6 @@ from pydantic_core import ErrorDetails
 from sse_operator.api.fields import ContextPath, Hostname
 from sse_operator.api.model import ApiModel, Metadata
 from sse_operator.api.objects import Document, Fault, FieldPath, SseApi, SseGateway
-from sse_operator.api.references import references
 from sse_operator.api.sse_api import GatewayRef, SseApiSpec, SseApiStatus
 from sse_operator.api.sse_gateway import SseGatewaySpec, SseGatewayStatus
 
@@ -60,7 +59,6 @@ def read_sse_api(document: Document) -> SseApi:
         gateway_ref=(spec.gateway_ref.namespace, spec.gateway_ref.name) if spec.gateway_ref else None,
         context_path=_without_trailing_slash(spec.context_path),
         hostnames=tuple(spec.hostnames or ()),
-        references=references(spec),
     )
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from sse_operator.api.fields import seconds_of
 from sse_operator.api.upstream import UpstreamSpec
-from sse_operator.compiler.credentials import credentials_of
-from sse_operator.compiler.secrets import Referenced
 from sse_proxy.config import Upstream
 
 DEFAULT_KEEP_ALIVE_TIMEOUT = "4s"
 
 
-def upstream_of(spec: UpstreamSpec | None, referenced: Referenced) -> Upstream:
+def upstream_of(spec: UpstreamSpec | None) -> Upstream:
     """The contract's part for `spec.upstream`."""
     spec = spec or UpstreamSpec()
     return Upstream(
@@ -20,5 +18,4 @@ def upstream_of(spec: UpstreamSpec | None, referenced: Referenced) -> Upstream:
         max_connections=spec.max_connections,
         host_header=spec.host_header or "Target",
         compression=bool(spec.compression),
-        credentials=credentials_of(spec.credentials, referenced),
     )

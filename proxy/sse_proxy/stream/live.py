@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 
 class Ending(Protocol):
     """What can be brought to an end."""
-
-    finished: asyncio.Future[None]
 
     def drain(self, start: float, by: float) -> None: ...
 
@@ -24,6 +23,7 @@ class LiveExchanges(Generic[E]):
     def __init__(self) -> None:
         self._live: set[E] = set()
         self._draining: tuple[float, float] | None = None
+        self._none_left = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._live)
@@ -40,6 +40,8 @@ class LiveExchanges(Generic[E]):
     def remove(self, exchange: E) -> None:
         """One that has ended."""
         self._live.discard(exchange)
+        if not self._live:
+            self._none_left.set()
 
     async def drain(self, now: float, period: float) -> None:
         """End all of them within `period` seconds, spread over its first half so that clients do not come back at
@@ -49,10 +51,8 @@ class LiveExchanges(Generic[E]):
         live = list(self)
         for index, exchange in enumerate(live):
             exchange.drain(now + spread * index / len(live), now + period)
-        deadline = asyncio.get_running_loop().time() + period
-        while self._live and (left := deadline - asyncio.get_running_loop().time()) > 0:
-            await asyncio.wait(
-                [exchange.finished for exchange in self], timeout=left, return_when=asyncio.FIRST_COMPLETED
-            )
-            # The exchange's task takes itself out in the loop's next turn.
-            await asyncio.sleep(0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(period):
+                while self._live:
+                    self._none_left.clear()
+                    await self._none_left.wait()

@@ -16,6 +16,7 @@ import asyncio
 import fcntl
 import struct
 import termios
+from collections.abc import Callable
 from typing import Protocol
 
 from sse_proxy import errors
@@ -47,13 +48,15 @@ class Relay:
 
     __slots__ = (
         "_boundary",
+        "_broken_by",
         "_changes",
         "_chunked",
-        "_client",
         "_deadlines",
+        "_decided",
         "_decoder",
         "_drain_by",
         "_drain_from",
+        "_ended",
         "_held",
         "_keep_alive",
         "_last",
@@ -69,11 +72,13 @@ class Relay:
         "_waiting_since",
         "_waiting_upstream_since",
         "bytes_sent",
+        "client",
         "due_tick",
         "failure",
         "finished",
         "reason",
         "request_complete",
+        "upload",
     )
 
     def __init__(
@@ -83,17 +88,19 @@ class Relay:
         timeouts: Timeouts,
         deadlines: Deadlines,
         observer: Observer,
+        ended: Callable[[Relay], None],
         *,
         keep_alive: bool,
         one_zero: bool,
         changes: FieldChanges,
     ) -> None:
-        """`changes` are those of the response's header fields."""
-        self._client = client
+        """`ended` is called once, when nothing is left to do; `changes` are those of the response's header fields."""
+        self.client = client
         self._lease = lease
         self._timeouts = timeouts
         self._deadlines = deadlines
         self._observer = observer
+        self._ended = ended
         self._keep_alive = keep_alive and not one_zero
         self._one_zero = one_zero
         self._changes = changes
@@ -103,6 +110,7 @@ class Relay:
         self._chunked = self._until_close = False
         self._decoder: BodyDecoder | None = None
         self._boundary: EventBoundary | None = None
+        self._broken_by: BaseException | None = None
         self._waiting_since: float | None = None
         self._waiting_upstream_since: float | None = None
         self._taken = 0
@@ -117,8 +125,12 @@ class Relay:
         self.failure: errors.UpstreamError | None = None
         """Why there is no response to relay. Nothing was sent to the client then."""
         self.request_complete = False
-        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when nothing is left to do for this exchange."""
+        self.upload: asyncio.Task[None] | None = None
+        """Sends the rest of the request."""
+        self._decided: asyncio.Future[None] | None = asyncio.get_running_loop().create_future()
+        """Done when it is known whether there is a response to relay."""
+        self.finished = False
+        """Whether nothing is left to do for this exchange."""
 
     @property
     def keep_alive(self) -> bool:
@@ -137,12 +149,27 @@ class Relay:
         """From now on the client has to send more of the request."""
         self._waiting_upstream_since = None
 
-    def upload_ended(self, upload: asyncio.Task[None]) -> None:
-        """The task that sends the request's body has ended. Where the client's body broke, there is no answer to wait
-        for; where an answer is under way already, the client's connection is not used again."""
-        if not upload.cancelled() and upload.exception() is not None and self._opened is None:
+    def upload_with(self, upload: asyncio.Task[None]) -> None:
+        """A task sends the request's body; it ends with the exchange. Where the client's body breaks, there is no
+        answer to wait for; where an answer is under way already, the client's connection is not used again."""
+        self.upload = upload
+        upload.add_done_callback(self._upload_ended)
+
+    def _upload_ended(self, upload: asyncio.Task[None]) -> None:
+        self.upload = None
+        if not upload.cancelled() and (error := upload.exception()) is not None and self._opened is None:
+            self._broken_by = error
             self._release(reuse=False)
             self._finish()
+
+    async def answer(self) -> None:
+        """Until upstream's head is on its way to the client, or it is known that there is none.
+
+        Raises what the request's body broke with. `failure` may be set afterwards."""
+        if self._decided is not None:
+            await self._decided
+        if self._broken_by is not None:
+            raise self._broken_by
 
     # From upstream.
 
@@ -157,8 +184,8 @@ class Relay:
         stream = not bodiless and is_event_stream(self._content_type(head))
         if stream and not is_encoded(head.get(b"content-encoding")):
             self._boundary = EventBoundary()
-        self._client.head_sent = True
-        self._client.send(
+        self.client.head_sent = True
+        self.client.send(
             response_head(
                 head.status,
                 head.phrase,
@@ -171,6 +198,7 @@ class Relay:
         )
         self._observer.head_sent(head.status, stream=stream)
         self._deadlines.watch(self, self._next_look(now))
+        self._decide()
 
     def _content_type(self, head: ResponseHead) -> bytes | None:
         """The Content-Type that the client is told."""
@@ -184,7 +212,7 @@ class Relay:
         self._last = self._deadlines.now()
         if not self.bytes_sent and body:
             self._observer.first_byte()
-        if self._waiting_since is None and self._client.unsent:
+        if self._waiting_since is None and self.client.unsent:
             self._note_waiting(self._last)
         if self._boundary is not None:
             if self._drain_from is not None and self._last >= self._drain_from:
@@ -194,15 +222,15 @@ class Relay:
                     return
             self._boundary.feed(body)
         self.bytes_sent += len(body)
-        self._client.send(framed if self._chunked else body)
+        self.client.send(framed if self._chunked else body)
 
     def _end_within(self, body: bytes) -> None:
         """End at the event boundary behind `body`, the beginning of what has just been received."""
         self.bytes_sent += len(body)
         if self._chunked and self._decoder is not None:
-            self._client.send(self._decoder.framed_part(body))
+            self.client.send(self._decoder.framed_part(body))
         else:
-            self._client.send(body)
+            self.client.send(body)
         self.end(CloseReason.DRAIN)
 
     def response_ended(self, failure: str | None) -> None:
@@ -222,7 +250,7 @@ class Relay:
             else:
                 self._release(reuse=True)
             if self._chunked:
-                self._client.send(LAST_CHUNK)
+                self.client.send(LAST_CHUNK)
             self._conclude()
 
     # From the client's connection.
@@ -265,7 +293,7 @@ class Relay:
 
     def look(self, now: float) -> float | None:
         """Part of `Timed`: what is overdue."""
-        if self.finished.done():
+        if self.finished:
             return None
         if self.reason is not None:
             return self._look_concluding(now)
@@ -323,12 +351,12 @@ class Relay:
             self._deadlines.watch(self, now + self._stall_interval())
 
     def _bytes_taken(self) -> int:
-        return self.bytes_sent - self._client.unsent
+        return self.bytes_sent - self.client.unsent
 
     def _client_stalled(self, now: float) -> bool:
         if self._timeouts.write is None:
             return False
-        if not self._client.unsent:
+        if not self.client.unsent:
             self._waiting_since = None
             return False
         taken = self._bytes_taken()
@@ -339,22 +367,22 @@ class Relay:
     # The end of the exchange: flush, then close as it must be.
 
     def _conclude(self) -> None:
-        if self._client.unsent:
+        if self.client.unsent:
             # uvloop sends what was written in this turn of the loop at its end.
-            self.finished.get_loop().call_soon(self._conclude_flushed)
+            asyncio.get_running_loop().call_soon(self._conclude_flushed)
         else:
             self._conclude_flushed()
 
     def _conclude_flushed(self) -> None:
-        if not self.finished.done():
+        if not self.finished:
             self._deadlines.watch(self, self._look_concluding(self._deadlines.now()))
 
     def _look_concluding(self, now: float) -> float | None:
-        if self._client.unsent:
+        if self.client.unsent:
             if self._client_stalled(now) or self.reason is CloseReason.WRITE_TIMEOUT:
                 self.reason = CloseReason.WRITE_TIMEOUT
                 self._keep_alive = False
-                self._client.reset()
+                self.client.reset()
                 self._finish()
                 return None
             return now + TICK
@@ -364,15 +392,15 @@ class Relay:
                     self._reset_at = now + _RESET_PATIENCE
                 if now < self._reset_at and self._unacknowledged():
                     return now + TICK
-                self._client.reset()
+                self.client.reset()
             else:
-                self._client.shut()
+                self.client.shut()
         self._finish()
         return None
 
     def _unacknowledged(self) -> int:
         """Bytes that the kernel still holds for the client: a reset would drop them."""
-        sock = self._client.socket
+        sock = self.client.socket
         if sock is None:
             return 0
         try:
@@ -394,7 +422,17 @@ class Relay:
             else:
                 self._lease.discard()
 
+    def _decide(self) -> None:
+        decided, self._decided = self._decided, None
+        if decided is not None and not decided.done():
+            decided.set_result(None)
+
     def _finish(self) -> None:
         self._deadlines.forget(self)
-        if not self.finished.done():
-            self.finished.set_result(None)
+        if self.finished:
+            return
+        self.finished = True
+        if self.upload is not None:
+            self.upload.cancel()
+        self._decide()
+        self._ended(self)
