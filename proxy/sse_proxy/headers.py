@@ -141,22 +141,18 @@ def response_head(
         if name.lower() == b"connection":
             left_behind = _HOP_BY_HOP | connection_options(fields)
             break
-    if chunked or (bodiless and status == 204):
-        left_behind |= {b"content-length"}
     left_behind |= changes.dropped
     lines = [b"HTTP/1.1 %d %b" % (status, phrase)]
-    length_told = False
+    length_wanted = not chunked and not (bodiless and status == 204)
     for name, value in fields:
         lowered = name.lower()
-        if lowered in left_behind:
-            continue
         if lowered == b"content-length":
-            # Upstream may say its length twice; the client must not have to wonder.
+            # Upstream may say its length twice, as 05, or list it as hop-by-hop; the client must not have to wonder.
             length = value.partition(b",")[0].strip()
-            if not length_told and length.isdigit():
-                length_told = True
-                lines.append(name + b": " + length)
-        else:
+            if length_wanted and length.isdigit():
+                length_wanted = False
+                lines.append(name + b": " + (length.lstrip(b"0") or b"0"))
+        elif lowered not in left_behind:
             lines.append(name + b": " + value)
     lines.extend(name + b": " + value for name, value in changes.added)
     if chunked:

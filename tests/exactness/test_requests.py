@@ -17,21 +17,12 @@ NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 @pytest.fixture
-async def origin() -> AsyncIterator[RecordingOrigin]:
+async def recorder(gateway: Gateway) -> AsyncIterator[RecordingOrigin]:
     origin = RecordingOrigin()
     await origin.start()
+    gateway.load(api(f"http://127.0.0.1:{origin.port}/", path="/"))
     yield origin
     await origin.stop()
-
-
-@pytest.fixture
-async def gateway(origin: RecordingOrigin) -> AsyncIterator[Gateway]:
-    gateway = await harness.start()
-    gateway.load(api(f"http://127.0.0.1:{origin.port}/", path="/"))
-    yield gateway
-    for client in gateway.clients:
-        await client.close()
-    await gateway.proxy.stop()
 
 
 async def answers(client: Client, methods: list[bytes]) -> tuple[list[int], bool]:
@@ -54,7 +45,7 @@ async def answers(client: Client, methods: list[bytes]) -> tuple[list[int], bool
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
-async def test_one_reading(gateway: Gateway, origin: RecordingOrigin, case: Case) -> None:
+async def test_one_reading(gateway: Gateway, recorder: RecordingOrigin, case: Case) -> None:
     client = await gateway.connect()
     await client.send(case.sent)
     statuses, ended = await answers(client, _methods(case))
@@ -64,7 +55,7 @@ async def test_one_reading(gateway: Gateway, origin: RecordingOrigin, case: Case
     if not ended:
         await client.send(NEXT)
         following, _ = await answers(client, [b"GET"])
-    found, left = origin.requests()
+    found, left = recorder.requests()
     forwarded = [(*_start(message), message.body) for message in found]
     if following:
         assert (following, forwarded.pop()) == ([200], ("GET", "/next", b""))
