@@ -7,6 +7,9 @@ Rules that both sides rely on:
   its namespace/name, for ever, so that an edit rewrites one shard. A shard without entries does not exist.
 - On disk (in the ConfigMaps) these are the files `index.json` and `shard-NN.json`. `encode` gives equal bytes for
   equal content; a shard counts only with the digest that the index lists for it.
+- What is secret never stands in a shard. It lives in a `SecretShard` (file `secret-NN.json`, from a Kubernetes Secret)
+  with the same id as the entry's shard, listed in the index by digest too. `Api.secrets` names what the entry needs;
+  the reader joins the two, and an entry whose secrets have not arrived goes on as it last was, or answers 503, alone.
 - `Index.revision` only grows. `Api.revision` is the first index revision that had the entry as it is now.
 - `schemaVersion` is the shape of what is written. A reader takes its own version and one neighbour on each side. An
   entry that needs a newer reader than this one (`Api.needs`) keeps its path and answers 503, alone; hence the fields
@@ -27,8 +30,10 @@ from sse_proxy.contract.http import Header as Header
 from sse_proxy.contract.http import HeaderChanges as HeaderChanges
 from sse_proxy.contract.model import ConfigModel as ConfigModel
 from sse_proxy.contract.model import Seconds as Seconds
+from sse_proxy.contract.upstream import CREDENTIALS_SLOT as CREDENTIALS_SLOT
 from sse_proxy.contract.upstream import Endpoint as Endpoint
 from sse_proxy.contract.upstream import Upstream as Upstream
+from sse_proxy.contract.upstream import UpstreamCredentials as UpstreamCredentials
 
 SCHEMA_VERSION = 1
 """The shape of config that this code writes, and the newest `Api.needs` it can serve."""
@@ -136,6 +141,29 @@ class Shard(ConfigModel):
     apis: tuple[Api, ...] = ()
 
 
+class ApiSecrets(ConfigModel):
+    """What one entry needs that may not stand in the config."""
+
+    namespace: str
+    name: str
+    values: dict[str, str] = Field(default={}, repr=False)
+    """Slot, such as `upstream.credentials`, → content. What a slot holds is said where the entry's field is."""
+    salt: str = Field(default="", repr=False)
+    """Hard to guess: the digest stands in the config, which more people may read, and a password may be guessed."""
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of all of it, by which an entry names it."""
+        return digest_of(self.model_dump_json(by_alias=True).encode())
+
+
+class SecretShard(ConfigModel):
+    """What the entries of one shard need that is secret."""
+
+    secrets: dict[str, ApiSecrets] = {}
+    """By digest, in the order of namespace and name."""
+
+
 class Index(ConfigModel):
     """Which shards make up a gateway's config at one revision."""
 
@@ -144,6 +172,8 @@ class Index(ConfigModel):
     settings: Settings
     shards: dict[str, str] = {}
     """Shard id (`"00"` to `"63"`) → hex SHA-256 of the shard file's bytes."""
+    secrets: dict[str, str] = {}
+    """Shard id → hex SHA-256 of the secret shard file's bytes; only shards that have secrets."""
 
 
 class GatewayConfig(ConfigModel):
@@ -152,6 +182,8 @@ class GatewayConfig(ConfigModel):
     settings: Settings
     revision: int = 0
     apis: tuple[Api, ...] = ()
+    secrets: dict[str, ApiSecrets] = Field(default={}, repr=False)
+    """By digest: what the entries' `secrets` name."""
 
 
 def shard_of(namespace: str, name: str) -> str:
@@ -170,7 +202,12 @@ def shard_file(shard_id: str) -> str:
     return f"shard-{shard_id}.json"
 
 
-def encode(document: Index | Shard) -> bytes:
+def secret_file(shard_id: str) -> str:
+    """The file name of a secret shard in a config folder."""
+    return f"secret-{shard_id}.json"
+
+
+def encode(document: Index | Shard | SecretShard) -> bytes:
     """The document's bytes: compact JSON, equal for equal content. Defaults are written out: a neighbour's may
     differ."""
     return document.model_dump_json(by_alias=True).encode()
@@ -190,3 +227,11 @@ def split(apis: Iterable[Api]) -> dict[str, Shard]:
         shard_id: Shard(apis=tuple(sorted(entries, key=lambda api: (api.namespace, api.name))))
         for shard_id, entries in sorted(shards.items())
     }
+
+
+def split_secrets(secrets: Iterable[ApiSecrets]) -> dict[str, SecretShard]:
+    """Secrets by shard id; only shards that have some."""
+    shards: dict[str, dict[str, ApiSecrets]] = {}
+    for each in sorted(secrets, key=lambda each: (each.namespace, each.name)):
+        shards.setdefault(shard_of(each.namespace, each.name), {})[each.digest] = each
+    return {shard_id: SecretShard(secrets=of_shard) for shard_id, of_shard in sorted(shards.items())}

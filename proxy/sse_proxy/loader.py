@@ -1,4 +1,5 @@
-"""A gateway's config from a folder, as the kubelet projects it: `index.json` and `shard-NN.json` (see `config`).
+"""A gateway's config from a folder, as the kubelet projects it: `index.json`, `shard-NN.json` and `secret-NN.json` (see
+`config`).
 
 What can go wrong, and what is served then:
 
@@ -6,6 +7,8 @@ What can go wrong, and what is served then:
 - A shard does not have the digest that the index lists (it is on its way, or was cut in half while it was read): the
   shard stays as it was, the others go on.
 - An entry does not validate, or needs a newer proxy: it alone answers 503, on the path that is its own.
+- An entry's secrets are not there, although its shard is: it goes on as it was with the last secrets that it had, both
+  of then; where it never had any, it alone answers 503.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -25,11 +28,13 @@ from sse_proxy.config import (
     INDEX_FILE,
     SCHEMA_VERSION,
     Api,
+    ApiSecrets,
     GatewayConfig,
     Index,
     RouteKey,
     Unavailable,
     digest_of,
+    secret_file,
     shard_file,
     shard_ids,
 )
@@ -66,6 +71,14 @@ class _Shard:
     faults: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _SecretShard:
+    digest: str
+    revision: int
+    secrets: dict[str, ApiSecrets] = field(repr=False)
+    faults: tuple[str, ...]
+
+
 class ConfigFolder:
     """Remembers the last good of everything in the folder."""
 
@@ -73,6 +86,9 @@ class ConfigFolder:
         self._path = path
         self._index: Index | None = None
         self._shards: dict[str, _Shard] = {}
+        self._secrets: dict[str, _SecretShard] = {}
+        self._joined: dict[str, tuple[Api, ApiSecrets]] = {}
+        """namespace/name → the entry and its secrets as they were last there together."""
         self._complete = False
         self._last: Loaded | None = None
 
@@ -85,6 +101,7 @@ class ConfigFolder:
         faults: list[str] = []
         lagging: dict[str, int] = {}
         shards: dict[str, _Shard] = {}
+        secrets: dict[str, _SecretShard] = {}
         for shard_id, digest in sorted(index.shards.items()):
             if shard_id not in _SHARD_IDS:
                 raise ConfigError(f"{INDEX_FILE}: {shard_id!r} is no shard id")
@@ -95,17 +112,28 @@ class ConfigFolder:
             if shard is not None:
                 shards[shard_id] = shard
                 faults.extend(shard.faults)
-        self._index, self._shards = index, shards
+            if shard_id in index.secrets:
+                secret, fault = self._read_secrets(shard_id, index.secrets[shard_id], index.revision)
+                if fault is not None:
+                    faults.append(fault)
+                    lagging[shard_id] = min(lagging.get(shard_id, index.revision), secret.revision if secret else 0)
+                if secret is not None:
+                    secrets[shard_id] = secret
+                    faults.extend(secret.faults)
+        self._index, self._shards, self._secrets = index, shards, secrets
         self._complete = self._complete or not lagging
+        apis, joined, unjoined = self._join(shards, secrets)
+        self._joined = joined
         loaded = Loaded(
             GatewayConfig(
                 settings=index.settings,
                 revision=index.revision,
-                apis=tuple(api for shard in shards.values() for api in shard.apis),
+                apis=apis,
+                secrets={api.secrets: needed for api, needed in joined.values() if api.secrets is not None},
             ),
             self._complete,
             lagging,
-            tuple(faults),
+            (*faults, *unjoined),
         )
         if loaded == self._last:
             return None
@@ -193,6 +221,59 @@ class ConfigFolder:
                 faults.append(f"{name}: {api.key if api is not None else f'entry {number}'}: {fault}")
         return _Shard(digest, revision, tuple(apis), tuple(faults)), None
 
+    def _read_secrets(self, shard_id: str, digest: str, revision: int) -> tuple[_SecretShard | None, str | None]:
+        """The secrets of a shard as they are to be used, and what is wrong with those that the index wants."""
+        known = self._secrets.get(shard_id)
+        if known is not None and known.digest == digest:
+            return _SecretShard(digest, revision, known.secrets, known.faults), None
+        name = secret_file(shard_id)
+        try:
+            content = (self._path / name).read_bytes()
+        except OSError as error:
+            return known, f"{name} cannot be read: {error.strerror or error}"
+        if digest_of(content) != digest:
+            return known, f"{name} is not the one that the index lists"
+        try:
+            document = json.loads(content)["secrets"].items()
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return known, f"{name} is not valid"
+        secrets: dict[str, ApiSecrets] = {}
+        faults: list[str] = []
+        for key, each in document:
+            try:
+                secrets[key] = ApiSecrets.model_validate(each)
+            except ValidationError as error:
+                faults.append(f"{name}: {key}: {_told(error)}")
+        return _SecretShard(digest, revision, secrets, tuple(faults)), None
+
+    def _join(
+        self, shards: dict[str, _Shard], secrets: dict[str, _SecretShard]
+    ) -> tuple[tuple[Api, ...], dict[str, tuple[Api, ApiSecrets]], list[str]]:
+        """The entries as they are to be served, those among them with secrets, and what lacks its secrets."""
+        apis: list[Api] = []
+        joined: dict[str, tuple[Api, ApiSecrets]] = {}
+        faults: list[str] = []
+        for shard_id, shard in shards.items():
+            of_shard = secrets[shard_id].secrets if shard_id in secrets else {}
+            for api in shard.apis:
+                if api.secrets is None:
+                    apis.append(api)
+                    continue
+                needed, before = of_shard.get(api.secrets), self._joined.get(api.key)
+                if needed is None and before is not None and before[0].secrets == api.secrets:
+                    needed = before[1]
+                if needed is not None:
+                    joined[api.key] = api, needed
+                elif before is not None:
+                    joined[api.key] = before
+                    faults.append(f"{api.key}: its secrets have not arrived; it is as of revision {before[0].revision}")
+                else:
+                    apis.append(_closed(api, "SecretsNotLoaded"))
+                    faults.append(f"{api.key}: its secrets have not arrived; it answers 503")
+                    continue
+                apis.append(joined[api.key][0])
+        return tuple(apis), joined, faults
+
 
 def _read_entry(entry: object) -> tuple[Api | None, str | None]:
     """One entry, closed where it cannot be served as it is meant; None where not even its path can be read."""
@@ -210,7 +291,7 @@ def _read_entry(entry: object) -> tuple[Api | None, str | None]:
 
 def _closed(key: RouteKey, reason: str) -> Api:
     return Api(
-        **key.model_dump(),
+        **{name: getattr(key, name) for name in RouteKey.model_fields},
         unavailable=Unavailable(reason=reason, message="The gateway cannot serve this API at the moment."),
     )
 

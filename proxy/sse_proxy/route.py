@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sse_proxy.config import Api, GatewayConfig, Unavailable
+from sse_proxy.config import CREDENTIALS_SLOT, Api, ApiSecrets, GatewayConfig, Unavailable
 from sse_proxy.cors import Cors
 from sse_proxy.errors import TargetError
 from sse_proxy.field_changes import FieldChanges, field_changes
@@ -14,6 +15,7 @@ from sse_proxy.plans import Plan, plan_for
 from sse_proxy.router import Router
 from sse_proxy.upstream import usage
 from sse_proxy.upstream.balancer import RoundRobin
+from sse_proxy.upstream.credentials import credential_changes, with_credentials
 from sse_proxy.upstream.target import Target, parse
 
 
@@ -63,18 +65,26 @@ def build(config: GatewayConfig, before: RoutingTable, counts: Counts, *, comple
     routes: dict[str, Route] = {}
     for api in config.apis:
         known = before.routes.get(api.key)
-        routes[api.key] = known if known is not None and known.api == api else _route(api, known, counts)
+        unchanged = known is not None and known.api == api
+        routes[api.key] = known if known is not None and unchanged else _route(api, known, config.secrets, counts)
     return RoutingTable(routes, Router(routes.values()), complete)
 
 
-def _route(api: Api, before: Route | None, counts: Counts) -> Route:
+def _route(api: Api, before: Route | None, secrets: Mapping[str, ApiSecrets], counts: Counts) -> Route:
     observations = before.observations if before is not None else Observations(api.key)
     if before is not None and before.api.upstream.max_connections != api.upstream.max_connections:
         observations.withdraw(usage.REASON)
     unavailable = api.unavailable
+    needed = secrets.get(api.secrets) if api.secrets is not None else None
+    if api.secrets is not None and needed is None:
+        unavailable = unavailable or Unavailable(reason="SecretsNotLoaded", message="The API lacks its secrets.")
+    slots = needed.values if needed is not None else {}
+    credentials, credentials_value = api.upstream.credentials, slots.get(CREDENTIALS_SLOT, "")
     targets: list[tuple[Target, int]] = []
     try:
-        targets = [(parse(endpoint.url), endpoint.weight) for endpoint in api.endpoints]
+        for endpoint in api.endpoints:
+            target = with_credentials(parse(endpoint.url), credentials, credentials_value)
+            targets.append((target, endpoint.weight))
     except TargetError:
         unavailable = unavailable or Unavailable(reason="InvalidTarget", message="The API's target cannot be used.")
     return Route(
@@ -85,7 +95,7 @@ def _route(api: Api, before: Route | None, counts: Counts) -> Route:
         counts.api(api.key),
         observations,
         before.usage if before is not None else usage.Usage(counts.api(api.key), observations),
-        request_changes=field_changes(api.request_headers),
+        request_changes=field_changes(api.request_headers).then(credential_changes(credentials, credentials_value)),
         response_changes=field_changes(api.response_headers),
         cors=Cors(api.cors) if api.cors is not None else None,
     )

@@ -2,8 +2,9 @@
 
 What it plays, as the real ones do: the Deployment controller (pods from the template, one per replica, replaced when
 the template changes), the kubelet (starts each pod's command with its arguments; mounts its Secret; projects its
-ConfigMaps into a folder, atomically, when the pod starts and again only when the pod object changes; probes readiness
-and writes the pod's status). Each pod gets a loopback address of its own, on which a real proxy process listens.
+ConfigMaps and Secrets into a folder, atomically, when the pod starts and again only when the pod object changes; probes
+readiness and writes the pod's status). Each pod gets a loopback address of its own, on which a real proxy process
+listens.
 """
 
 import asyncio
@@ -222,13 +223,20 @@ class Node:
     async def _project(self, pod: dict[str, Any], folder: Path) -> None:
         """Write the projected volume as the kubelet does: a new folder, then one rename of the link `..data`."""
         (volume,) = (each for each in pod["spec"]["volumes"] if "projected" in each)
-        listed = await self._request("GET", f"/api/v1/namespaces/{self._namespace}/configmaps")
-        config_maps = {each["metadata"]["name"]: each for each in listed["items"]}
+        listed: dict[str, dict[str, dict[str, bytes]]] = {}
+        for kind, plural in (("configMap", "configmaps"), ("secret", "secrets")):
+            items = (await self._request("GET", f"/api/v1/namespaces/{self._namespace}/{plural}"))["items"]
+            decode = base64.b64decode if kind == "secret" else str.encode
+            listed[kind] = {
+                each["metadata"]["name"]: {key: decode(value) for key, value in each.get("data", {}).items()}
+                for each in items
+            }
         files = {
-            item["path"]: config_maps[source["configMap"]["name"]]["data"][item["key"]]
+            item["path"]: listed[kind][projected["name"]][item["key"]]
             for source in volume["projected"]["sources"]
-            if source["configMap"]["name"] in config_maps
-            for item in source["configMap"]["items"]
+            for kind, projected in source.items()
+            if projected["name"] in listed[kind]
+            for item in projected["items"]
         }
         mount = folder / volume["name"]
         mount.mkdir(parents=True, exist_ok=True)
@@ -237,7 +245,7 @@ class Node:
         fresh = mount / f"..{os.urandom(6).hex()}"
         fresh.mkdir()
         for path, content in files.items():
-            (fresh / path).write_text(content)
+            (fresh / path).write_bytes(content)
         link = mount / "..data_tmp"
         link.symlink_to(fresh.name)
         link.rename(data)

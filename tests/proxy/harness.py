@@ -6,11 +6,11 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sse_proxy.config import Api, Endpoint, GatewayConfig, Settings, TargetGuard, Timeouts, Upstream
+from sse_proxy.config import Api, ApiSecrets, Endpoint, GatewayConfig, Settings, TargetGuard, Timeouts, Upstream
 from sse_proxy.proxy import Proxy, ProxyOptions
 
 PATIENCE = 15.0
@@ -219,10 +219,11 @@ class Gateway:
     revision: int = 0
     clients: list[Client] = field(default_factory=list)
 
-    def load(self, *apis: Api, targets: TargetGuard | None = None) -> None:
+    def load(self, *apis: Api, targets: TargetGuard | None = None, secrets: Sequence[ApiSecrets] = ()) -> None:
         self.revision += 1
         settings = Settings(namespace="default", name="default", targets=targets or TargetGuard())
-        self.proxy.load(GatewayConfig(settings=settings, revision=self.revision, apis=apis))
+        by_digest = {each.digest: each for each in secrets}
+        self.proxy.load(GatewayConfig(settings=settings, revision=self.revision, apis=apis, secrets=by_digest))
 
     async def connect(self, **options: Any) -> Client:
         client = Client(*await asyncio.open_connection(*self.proxy.listen_address, limit=1 << 22, **options))

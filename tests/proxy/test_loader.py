@@ -12,14 +12,17 @@ import pytest
 from sse_proxy.config import (
     SCHEMA_VERSION,
     Api,
+    ApiSecrets,
     Index,
     Settings,
     TargetGuard,
     digest_of,
     encode,
+    secret_file,
     shard_file,
     shard_of,
     split,
+    split_secrets,
 )
 from sse_proxy.errors import ConfigError
 from sse_proxy.loader import ConfigFolder, Loaded
@@ -36,12 +39,26 @@ A, B = entry("a"), entry("b")
 SHARD_A, SHARD_B = shard_of("default", "a"), shard_of("default", "b")
 
 
-def files_of(revision: int, *apis: Api, **index: object) -> dict[str, bytes]:
+def secret(name: str, value: str) -> ApiSecrets:
+    return ApiSecrets(namespace="default", name=name, values={"slot": value})
+
+
+def secretive(name: str, value: str, **members: object) -> tuple[Api, ApiSecrets]:
+    needed = secret(name, value)
+    return entry(name, secrets=needed.digest, **members), needed
+
+
+def files_of(revision: int, *apis: Api, secrets: tuple[ApiSecrets, ...] = (), **index: object) -> dict[str, bytes]:
     shards = {shard_id: encode(shard) for shard_id, shard in split(apis).items()}
+    secret_shards = {shard_id: encode(shard) for shard_id, shard in split_secrets(secrets).items()}
     document = Index(
-        revision=revision, settings=SETTINGS, shards={key: digest_of(data) for key, data in shards.items()}
+        revision=revision,
+        settings=SETTINGS,
+        shards={key: digest_of(data) for key, data in shards.items()},
+        secrets={key: digest_of(data) for key, data in secret_shards.items()},
     )
     files = {shard_file(shard_id): content for shard_id, content in shards.items()}
+    files |= {secret_file(shard_id): content for shard_id, content in secret_shards.items()}
     files["index.json"] = json.dumps({**json.loads(encode(document)), **index}).encode()
     return files
 
@@ -105,6 +122,113 @@ def test_half_a_shard_keeps_the_last_good(tmp_path: Path) -> None:
     # Gone from the index is gone.
     write(tmp_path, files_of(5, A))
     assert names(folder.read()) == ["a"]
+
+
+def test_an_entry_and_its_secrets_are_joined(tmp_path: Path) -> None:
+    api, needed = secretive("a", "canary")
+    write(tmp_path, files_of(3, api, B, secrets=(needed,)))
+    loaded = ConfigFolder(tmp_path).read()
+    assert loaded is not None
+    assert (sorted(names(loaded)), loaded.complete, loaded.faults) == (["a", "b"], True, ())
+    assert loaded.config.secrets == {api.secrets: needed}
+    assert "canary" not in repr(loaded)
+
+
+def test_an_entry_whose_secrets_never_came_answers_503_alone(tmp_path: Path) -> None:
+    api, needed = secretive("a", "one", hostnames=["h"])
+    files = files_of(3, api, B, secrets=(needed,))
+    late = files.pop(secret_file(SHARD_A))
+    write(tmp_path, files)
+    folder = ConfigFolder(tmp_path)
+    loaded = folder.read()
+    assert loaded is not None
+    closed = {each.name: each.unavailable and each.unavailable.reason for each in loaded.config.apis}
+    assert closed == {"a": "SecretsNotLoaded", "b": None}
+    assert loaded.config.apis[0].hostnames == ("h",) or loaded.config.apis[1].hostnames == ("h",)
+    assert (loaded.complete, loaded.lagging) == (False, {SHARD_A: 0})
+    assert loaded.faults == (
+        f"{secret_file(SHARD_A)} cannot be read: No such file or directory",
+        "default/a: its secrets have not arrived; it answers 503",
+    )
+    write(tmp_path, {secret_file(SHARD_A): late})
+    loaded = folder.read()
+    assert loaded is not None
+    assert all(each.unavailable is None for each in loaded.config.apis)
+    assert (loaded.complete, loaded.lagging, loaded.faults) == (True, {}, ())
+
+
+@pytest.mark.parametrize("first", ["shard", "secret"])
+def test_a_rotated_secret_and_its_entry_change_together(tmp_path: Path, first: str) -> None:
+    """Whichever comes first, the pair stays the last good one until both are there."""
+    old, old_secret = secretive("a", "one", version="1", revision=3)
+    write(tmp_path, files_of(3, old, secrets=(old_secret,)))
+    folder = ConfigFolder(tmp_path)
+    folder.read()
+    new, new_secret = secretive("a", "two", version="2", revision=4)
+    files = files_of(4, new, secrets=(new_secret,))
+    late = files.pop(secret_file(SHARD_A) if first == "shard" else shard_file(SHARD_A))
+    write(tmp_path, files)
+    loaded = folder.read()
+    assert loaded is not None
+    assert [each.version for each in loaded.config.apis] == ["1"]
+    assert loaded.config.secrets == {old.secrets: old_secret}
+    assert (loaded.complete, loaded.lagging) == (True, {SHARD_A: 3})
+    write(tmp_path, {secret_file(SHARD_A) if first == "shard" else shard_file(SHARD_A): late})
+    loaded = folder.read()
+    assert loaded is not None
+    assert [each.version for each in loaded.config.apis] == ["2"]
+    assert loaded.config.secrets == {new.secrets: new_secret}
+    assert (loaded.lagging, loaded.faults) == ({}, ())
+
+
+def test_a_torn_secret_file_is_like_a_torn_shard(tmp_path: Path) -> None:
+    old, old_secret = secretive("a", "one")
+    write(tmp_path, files_of(3, old, secrets=(old_secret,)))
+    folder = ConfigFolder(tmp_path)
+    folder.read()
+    new, new_secret = secretive("a", "two")
+    files = files_of(4, new, secrets=(new_secret,))
+    files[secret_file(SHARD_A)] = files[secret_file(SHARD_A)][:-9]
+    write(tmp_path, files)
+    loaded = folder.read()
+    assert loaded is not None
+    assert loaded.config.secrets == {old.secrets: old_secret}
+    assert loaded.faults[0] == f"{secret_file(SHARD_A)} is not the one that the index lists"
+    assert not any("two" in fault for fault in loaded.faults)
+
+
+def test_an_entry_that_begins_to_need_secrets_never_goes_on_without(tmp_path: Path) -> None:
+    write(tmp_path, files_of(3, A))
+    folder = ConfigFolder(tmp_path)
+    folder.read()
+    api, needed = secretive("a", "one")
+    files = files_of(4, api, secrets=(needed,))
+    del files[secret_file(SHARD_A)]
+    write(tmp_path, files)
+    loaded = folder.read()
+    assert loaded is not None
+    assert [each.unavailable and each.unavailable.reason for each in loaded.config.apis] == ["SecretsNotLoaded"]
+
+
+def test_secrets_that_are_not_valid_close_their_entry_alone(tmp_path: Path) -> None:
+    good, good_secret = secretive("good", "one")
+    bad, bad_secret = secretive("bad", "two")
+    broken = {**json.loads(bad_secret.model_dump_json()), "values": {"slot": 5}}
+    shard = json.dumps({"apis": [json.loads(each.model_dump_json(by_alias=True)) for each in (good, bad)]}).encode()
+    secrets = {good_secret.digest: json.loads(good_secret.model_dump_json()), bad_secret.digest: broken}
+    content = json.dumps({"secrets": secrets}).encode()
+    index = Index(revision=1, settings=SETTINGS, shards={"00": digest_of(shard)}, secrets={"00": digest_of(content)})
+    write(tmp_path, {"shard-00.json": shard, "secret-00.json": content, "index.json": encode(index)})
+    loaded = ConfigFolder(tmp_path).read()
+    assert loaded is not None
+    closed = {each.name: each.unavailable is not None for each in loaded.config.apis}
+    assert closed == {"good": False, "bad": True}
+    for content in (b"[]", b'{"secrets": 1}', b"{}", b"\xff"):
+        index = index.model_copy(update={"secrets": {"00": digest_of(content)}})
+        write(tmp_path, {"secret-00.json": content, "index.json": encode(index)})
+        loaded = ConfigFolder(tmp_path).read()
+        assert loaded is not None
+        assert loaded.lagging == {"00": 0}
 
 
 @pytest.mark.parametrize("cut", [0, 1, 20, -1])

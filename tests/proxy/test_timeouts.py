@@ -77,14 +77,14 @@ async def test_write_timeout_and_bounded_memory(gateway: Gateway, origin: Origin
 
 
 async def test_slow_client_is_no_stalled_client(gateway: Gateway, origin: Origin) -> None:
-    size = 12 << 20
+    size = 24 << 20  # takes twice the timeouts
 
     async def answer(call: Call) -> None:
         await call.stream_head()
         await call.send(b"%x\r\n" % size, bytes(size), b"\r\n0\r\n\r\n")
 
     origin.answer = answer
-    gateway.load(api(origin.url(), timeouts={"write": 0.3, "idle": 0.3}))
+    gateway.load(api(origin.url(), timeouts={"write": 1.2, "idle": 1.2}))
     client = await gateway.connect()
     await client.get("/sse")
     read = 0

@@ -195,7 +195,7 @@ TARGET_RULES = (
     Rule(r"^https?://", "must be an absolute URL that starts with http:// or https://"),
     Rule(
         r"^[^/?#]*//[^/?#]*@",
-        "must not carry credentials: keep them in a Secret, not in a URL; a client's own Authorization is passed on",
+        "must not carry credentials: keep them in a Secret that upstream.credentials names, not in a URL",
         forbids=True,
     ),
     Rule(r"#", "must not have a fragment (#…): it never reaches a server", forbids=True),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sse_operator.api.model import Metadata
+from sse_operator.api.references import Reference
 from sse_operator.api.sse_api import SseApiSpec, SseApiStatus
 from sse_operator.api.sse_gateway import SseGatewaySpec, SseGatewayStatus
 
@@ -47,6 +48,8 @@ class SseApi:
     or where host names are given and none of them is."""
     hostnames: tuple[str, ...] = ()
     """The host names, also where `spec` is None; a faulty one is left out."""
+    references: frozenset[Reference] = frozenset()
+    """The Secrets and ConfigMaps that its spec names."""
 
 
 @dataclass(frozen=True, slots=True)

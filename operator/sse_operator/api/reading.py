@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from sse_operator.api.fields import ContextPath, Hostname
 from sse_operator.api.model import ApiModel, Metadata
 from sse_operator.api.objects import Document, Fault, FieldPath, SseApi, SseGateway
+from sse_operator.api.references import references
 from sse_operator.api.sse_api import GatewayRef, SseApiSpec, SseApiStatus
 from sse_operator.api.sse_gateway import SseGatewaySpec, SseGatewayStatus
 
@@ -59,6 +60,7 @@ def read_sse_api(document: Document) -> SseApi:
         gateway_ref=(spec.gateway_ref.namespace, spec.gateway_ref.name) if spec.gateway_ref else None,
         context_path=_without_trailing_slash(spec.context_path),
         hostnames=tuple(spec.hostnames or ()),
+        references=references(spec),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sse_operator.api.credentials import CredentialsSpec
 from sse_operator.api.fields import Duration
 from sse_operator.api.model import ApiModel
 
@@ -28,3 +29,6 @@ class UpstreamSpec(ApiModel):
     compression: bool | None = None
     """True passes the client's Accept-Encoding on. By default upstream is asked for uncompressed answers, since a
     compressor holds events back. Default false."""
+    credentials: CredentialsSpec | None = None
+    """Credentials of the gateway's own at upstream, from a Secret. The client's Authorization stays behind then;
+    without them it passes on."""

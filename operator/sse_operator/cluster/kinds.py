@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sse_operator.api import GROUP, VERSION
-from sse_operator.resources.names import COMPONENT, MANAGED_BY, MANAGER, PROXY
+from sse_operator.api.references import USABLE, USE
+from sse_operator.resources.names import COMPONENT, MANAGED_BY, MANAGER, OWN, PROXY
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,14 @@ class Kind:
 
 
 OURS = f"{MANAGED_BY}={MANAGER},{COMPONENT}={PROXY}"
+OURS_AND_USABLE = f"{USE} in ({USABLE},{OWN})"
+"""kopf has one selector per kind: the gateways' own objects, and those that SseApis may use."""
 
 SSE_APIS = Kind(GROUP, VERSION, "sseapis", "SseApi")
 SSE_GATEWAYS = Kind(GROUP, VERSION, "ssegateways", "SseGateway")
 NAMESPACES = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
-CONFIG_MAPS = Kind("", "v1", "configmaps", "ConfigMap", selector=OURS)
-SECRETS = Kind("", "v1", "secrets", "Secret", selector=OURS)
+CONFIG_MAPS = Kind("", "v1", "configmaps", "ConfigMap", selector=OURS_AND_USABLE)
+SECRETS = Kind("", "v1", "secrets", "Secret", selector=OURS_AND_USABLE)
 SERVICES = Kind("", "v1", "services", "Service", selector=OURS)
 SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount", selector=OURS)
 DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", selector=OURS)

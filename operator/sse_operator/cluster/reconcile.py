@@ -1,8 +1,8 @@
 """One gateway from what is to what should be: compile, write what differs, ask the proxies, write the statuses.
 
 Level-triggered: it looks at the whole of the gateway, whatever it was that changed, and a second run in a row writes
-nothing. The order of writing is what the proxies rely on: shards, then the index that names them, then what is no
-longer named goes; only then are the pods nudged.
+nothing. The order of writing is what the proxies rely on: secrets and shards, then the index that names them, then what
+is no longer named goes; only then are the pods nudged.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from sse_operator.compiler.observed import with_observed
 from sse_operator.compiler.revisions import revise
 from sse_operator.compiler.status import sse_api_status, sse_gateway_status
 from sse_operator.compiler.verdicts import api_verdicts, gateway_verdicts
-from sse_operator.resources.admin_token import admin_token_secret, token_of
-from sse_operator.resources.config_maps import index_config_map, shard_config_map, written_config
+from sse_operator.resources.admin_token import TOKEN_SUFFIX, admin_token_secret, token_of
+from sse_operator.resources.config_maps import index_config_map, shard_config_map, shard_secret, written_config
 from sse_operator.resources.exposure import base_urls
-from sse_operator.resources.names import Object, service_host
+from sse_operator.resources.names import Object, child_name, service_host
 from sse_operator.resources.workload import Workload, workload
 
 logger = logging.getLogger(__name__)
@@ -145,6 +145,8 @@ class Reconciler:
             gateway=gateway,
             apis=apis,
             namespace_labels={name: namespace.labels for name, namespace in known.items()},
+            secrets=self._store.usable(SECRETS, apis),
+            config_maps=self._store.usable(CONFIG_MAPS, apis),
         )
 
     def _leaving(self, gateway: SseGateway) -> bool:
@@ -187,13 +189,15 @@ class Reconciler:
     async def _write_config(self, gateway: SseGateway, revised: Revised) -> bool:
         """Whether anything was written. All shards are compared, not only those that are new: one may have been
         changed or deleted by hand."""
-        shards = {name: shard_config_map(gateway, name, shard) for name, shard in revised.shards.items()}
-        index = index_config_map(gateway, revised.index)
+        objects = [shard_secret(gateway, name, shard) for name, shard in revised.secrets.items()]
+        objects += [shard_config_map(gateway, name, shard) for name, shard in revised.shards.items()]
+        objects.append(index_config_map(gateway, revised.index))
         changed = False
-        for document in [*shards.values(), index]:
+        for document in objects:
             changed |= await self._applier.apply(gateway, document)
-        keep = [(CONFIG_MAPS, name_of(document)) for document in [*shards.values(), index]]
-        await self._applier.prune(gateway, keep, [CONFIG_MAPS])
+        keep = [(kind_of(document), name_of(document)) for document in objects]
+        keep.append((SECRETS, (gateway.metadata.namespace, child_name(gateway.metadata.name, TOKEN_SUFFIX))))
+        await self._applier.prune(gateway, keep, [CONFIG_MAPS, SECRETS])
         return changed
 
     async def _admin_token(self, gateway: SseGateway) -> str | None:

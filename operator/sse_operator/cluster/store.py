@@ -16,10 +16,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from sse_operator.api.data_objects import DataObject, is_usable, read_data_object
 from sse_operator.api.model import Metadata
 from sse_operator.api.objects import SseApi, SseGateway
 from sse_operator.api.reading import read_sse_api, read_sse_gateway
-from sse_operator.cluster.kinds import CHILDREN, NAMESPACES, PODS, SSE_APIS, SSE_GATEWAYS, Kind
+from sse_operator.api.references import Reference, ReferencedKind
+from sse_operator.cluster.kinds import (
+    CHILDREN,
+    CONFIG_MAPS,
+    NAMESPACES,
+    PODS,
+    SECRETS,
+    SSE_APIS,
+    SSE_GATEWAYS,
+    Kind,
+)
 from sse_operator.cluster.pods import ProxyPod, read_pod
 from sse_operator.compiler.attach import gateway_key_of
 from sse_operator.compiler.model import DefaultGateway
@@ -49,16 +60,23 @@ class _Known(Generic[ValueT]):
     version: int
     value: ValueT
     gateways: frozenset[str]
+    references: frozenset[Reference]
 
 
 class Shelf(Generic[ValueT]):
     """All objects of one kind, by name and by gateway."""
 
     def __init__(
-        self, read: Callable[[Mapping[str, Any]], ValueT], gateways_of: Callable[[Mapping[str, Any], ValueT], set[str]]
+        self,
+        read: Callable[[Mapping[str, Any]], ValueT],
+        gateways_of: Callable[[Mapping[str, Any], ValueT], set[str]],
+        references_of: Callable[[ValueT], frozenset[Reference]] = lambda _: frozenset(),
     ) -> None:
         self._read = read
         self._gateways_of = gateways_of
+        self._references_of = references_of
+        self._referring: dict[tuple[str, Reference], set[Name]] = {}
+        """(namespace, reference) → names of the objects that refer."""
         self._known: dict[Name, _Known[ValueT]] = {}
         self._by_gateway: dict[str, dict[Name, ValueT]] = {}
         self._deleted: dict[str, int] = {}
@@ -87,6 +105,11 @@ class Shelf(Generic[ValueT]):
         """Keys of all gateways that have objects here."""
         return set(self._by_gateway)
 
+    def referring(self, namespace: str, reference: Reference) -> set[str]:
+        """Keys of the gateways whose objects refer to what is in that namespace."""
+        names = self._referring.get((namespace, reference), ())
+        return {key for name in names for key in self._known[name].gateways}
+
     def put(self, document: Mapping[str, Any]) -> set[str]:
         """Take over an object as it is now. The keys of the gateways that it concerned and concerns; none where it is
         not newer than what is known."""
@@ -108,7 +131,10 @@ class Shelf(Generic[ValueT]):
         concerned = set(gateways)
         if known:
             concerned |= self._drop(name, known)
-        self._known[name] = _Known(uid, version, value, gateways)
+        references = self._references_of(value)
+        self._known[name] = _Known(uid, version, value, gateways, references)
+        for reference in references:
+            self._referring.setdefault((name[0], reference), set()).add(name)
         for key in gateways:
             self._by_gateway.setdefault(key, {})[name] = value
         return concerned
@@ -149,7 +175,16 @@ class Shelf(Generic[ValueT]):
             del of_gateway[name]
             if not of_gateway:
                 del self._by_gateway[key]
+        for reference in known.references:
+            referring = self._referring[name[0], reference]
+            referring.discard(name)
+            if not referring:
+                del self._referring[name[0], reference]
         return set(known.gateways)
+
+
+_REFERENCED: dict[Kind, ReferencedKind] = {SECRETS: "Secret", CONFIG_MAPS: "ConfigMap"}
+"""The kinds that SseApis refer to. Their shelves have the gateways' own objects and those that SseApis may use."""
 
 
 class Store:
@@ -166,7 +201,7 @@ class Store:
             key = gateway_key_of_child(document["metadata"])
             return {key} if key else set()
 
-        self.apis = Shelf[SseApi](read_sse_api, of_api)
+        self.apis = Shelf[SseApi](read_sse_api, of_api, lambda api: api.references)
         self.gateways = Shelf[SseGateway](read_sse_gateway, of_gateway)
         self.namespaces = Shelf[Namespace](_read_namespace, lambda *_: set())
         self.pods = Shelf[ProxyPod](read_pod, of_child)
@@ -180,17 +215,22 @@ class Store:
         }
 
     def put(self, kind: Kind, document: Mapping[str, Any]) -> set[str]:
-        """See `Shelf.put`; a namespace concerns the gateways that are in it or have SseApis in it."""
+        """See `Shelf.put`; a namespace concerns the gateways that are in it or have SseApis in it, a Secret or
+        ConfigMap also those with SseApis that refer to it."""
         name = _identity(document)[0]
         if kind is not NAMESPACES:
-            return self._shelves[kind].put(document)
+            shelf = self._shelves[kind]
+            version = shelf.version(name)
+            concerned = shelf.put(document)
+            return concerned if shelf.version(name) == version else concerned | self._referring(kind, name)
         before = self.namespaces.get(name)
         self.namespaces.put(document)
         return set() if self.namespaces.get(name) == before else self._gateways_around(name[1])
 
     def delete(self, kind: Kind, document: Mapping[str, Any]) -> set[str]:
-        """See `Shelf.delete`."""
-        return self._shelves[kind].delete(document)
+        """See `Shelf.delete` and `put`."""
+        name = _identity(document)[0]
+        return self._shelves[kind].delete(document) | self._referring(kind, name)
 
     def put_listed(self, kind: Kind, documents: Iterable[Mapping[str, Any]]) -> set[Name]:
         """See `Shelf.put_listed`."""
@@ -215,6 +255,21 @@ class Store:
     def namespace(self, name: str) -> Namespace | None:
         """What is known of a namespace; None also where the operator may not look at namespaces."""
         return self.namespaces.get(("", name))
+
+    def usable(self, kind: Kind, apis: Iterable[SseApi]) -> dict[str, DataObject]:
+        """By namespace/name, the Secrets or ConfigMaps that these SseApis refer to and may use."""
+        shelf = self.children[kind]
+        usable: dict[str, DataObject] = {}
+        for api in apis:
+            for referenced, name in api.references:
+                namespace = api.metadata.namespace
+                if referenced == _REFERENCED[kind] and (found := shelf.get((namespace, name))) and is_usable(found):
+                    usable[f"{namespace}/{name}"] = read_data_object({**found, "kind": kind.name})
+        return usable
+
+    def _referring(self, kind: Kind, name: Name) -> set[str]:
+        namespace, own = name
+        return self.apis.referring(namespace, (_REFERENCED[kind], own)) if kind in _REFERENCED else set()
 
     def _gateways_around(self, namespace: str) -> set[str]:
         return {

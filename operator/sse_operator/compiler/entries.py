@@ -10,8 +10,9 @@ from sse_operator.api.sse_api import SseApiSpec, TimeoutsSpec
 from sse_operator.api.sse_gateway import GatewayDefaults
 from sse_operator.compiler.claims import ANY_HOST
 from sse_operator.compiler.http import cors_of, header_changes
+from sse_operator.compiler.secrets import Referenced
 from sse_operator.compiler.upstream import upstream_of
-from sse_proxy.config import Api, Endpoint, Keyless, Timeouts, Unavailable
+from sse_proxy.config import Api, ApiSecrets, Endpoint, Keyless, Timeouts, Unavailable
 
 DEFAULT_TIMEOUTS = {"connect": "5s", "response": "2m", "idle": "1h", "stream": "0s", "write": "1m"}
 """The last word on timeouts, where neither the SseApi nor its gateway says anything."""
@@ -22,6 +23,8 @@ TARGET_NAME = "target"
 CLIENT_MESSAGES = {
     "Suspended": "This API is suspended by its owner.",
     "InvalidSpec": "This API's configuration has faults; its owner finds them in its status.",
+    "SecretNotFound": "This API lacks something that it needs; its owner finds more in its status.",
+    "SecretInvalid": "This API lacks something that it needs; its owner finds more in its status.",
     "InternalError": "This API's configuration could not be compiled; its owner finds more in its status.",
     "ContextPathConflict": "This API is in conflict with another; its owner finds more in its status.",
     "NestedContextPath": "This API is in conflict with another; its owner finds more in its status.",
@@ -30,10 +33,16 @@ CLIENT_MESSAGES = {
 
 
 def entry_of(
-    api: SseApi, spec: SseApiSpec, context_path: str, hosts: Sequence[str], defaults: GatewayDefaults | None
-) -> Api:
-    """The entry that serves the SseApi, or says that it is suspended."""
-    return Api(
+    api: SseApi,
+    spec: SseApiSpec,
+    context_path: str,
+    hosts: Sequence[str],
+    defaults: GatewayDefaults | None,
+    referenced: Referenced,
+) -> tuple[Api, ApiSecrets | None]:
+    """The entry that serves the SseApi, or says that it is suspended or lacks something that it names (`referenced` has
+    noted it then), and what it needs that is secret."""
+    entry = Api(
         namespace=api.metadata.namespace,
         name=api.metadata.name,
         hostnames=tuple(host for host in hosts if host != ANY_HOST),
@@ -43,12 +52,17 @@ def entry_of(
         unavailable=_unavailable("Suspended") if spec.suspend else None,
         endpoints=_endpoints(spec),
         timeouts=_timeouts(spec.timeouts, defaults.timeouts if defaults else None),
-        upstream=upstream_of(spec.upstream),
+        upstream=upstream_of(spec.upstream, referenced),
         plan=Keyless(),
         request_headers=header_changes(spec.request.headers if spec.request else None),
         response_headers=header_changes(spec.response.headers if spec.response else None),
         cors=cors_of(spec.cors),
     )
+    if referenced.unresolved:
+        unavailable = entry.unavailable or _unavailable(referenced.unresolved[0].reason)
+        return entry.model_copy(update={"unavailable": unavailable}), None
+    secrets = referenced.needed(api.metadata.name)
+    return entry.model_copy(update={"secrets": secrets.digest}) if secrets else entry, secrets
 
 
 def unavailable_entry(api: SseApi, context_path: str, hosts: Sequence[str], reason: str) -> Api:

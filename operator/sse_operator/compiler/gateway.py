@@ -14,6 +14,7 @@ from sse_operator.compiler.claims import ANY_HOST, Holding, Refusal, Route, sett
 from sse_operator.compiler.entries import entry_of, unavailable_entry
 from sse_operator.compiler.model import ApiResult, CompiledGateway, Environment, GatewayInputs
 from sse_operator.compiler.reasons import SSE_API_REASONS, SSE_GATEWAY_REASONS
+from sse_operator.compiler.secrets import Referenced
 from sse_proxy.config import Settings
 
 FAULTS_TOLD = 8
@@ -64,6 +65,7 @@ def compile_gateway(inputs: GatewayInputs, environment: Environment, now: dateti
         ),
         results=results,
         accepted=Verdict("Accepted", "True", "Accepted"),
+        secrets=tuple(result.secrets for result in results.values() if result.secrets is not None),
     )
 
 
@@ -91,27 +93,37 @@ def _results(
             )
     held = settle(attached, gateway_key=inputs.key, allow_nested=bool(spec.allow_nested_context_paths), now=now)
     for api in attached:
-        results[api.metadata.key] = _result(api, spec, held.get(api.metadata.key))
+        referenced = Referenced(api.metadata.namespace, inputs.secrets, inputs.config_maps)
+        results[api.metadata.key] = _result(api, spec, held.get(api.metadata.key), referenced)
     return results
 
 
-def _result(api: SseApi, gateway: SseGatewaySpec, holding: Holding | None) -> ApiResult:
+def _result(api: SseApi, gateway: SseGatewaySpec, holding: Holding | None, referenced: Referenced) -> ApiResult:
     if api.spec is None or holding is None:
         return _refused(api, "InvalidSpec", told(api.faults), holding)
     if holding.refusal:
         return _refused(api, holding.refusal.reason, _told_refusal(holding.refusal), holding)
     try:
-        entry = entry_of(api, api.spec, holding.context_path, holding.hosts, gateway.defaults)
+        entry, secrets = entry_of(api, api.spec, holding.context_path, holding.hosts, gateway.defaults, referenced)
     except Exception as error:  # one object that nobody foresaw must not stop all the others
         what = " ".join(str(error).split())[:MESSAGE_LENGTH]
         return _refused(api, "InternalError", f"could not be compiled: {type(error).__name__}: {what}", holding)
     return ApiResult(
         api=api,
         accepted=Verdict("Accepted", "True", "Accepted", f"Attached to SseGateway {_gateway_of(holding)}"),
-        resolved_refs=Verdict("ResolvedRefs", "True", "ResolvedRefs"),
+        resolved_refs=_resolution(referenced),
         entry=entry,
         claim=holding.claim,
+        secrets=secrets,
+        unresolved=tuple(referenced.unresolved),
     )
+
+
+def _resolution(referenced: Referenced) -> Verdict:
+    if not referenced.unresolved:
+        return Verdict("ResolvedRefs", "True", "ResolvedRefs")
+    told_once = dict.fromkeys(each.message for each in referenced.unresolved)
+    return Verdict("ResolvedRefs", "False", referenced.unresolved[0].reason, "; ".join(told_once))
 
 
 def _gateway_of(holding: Holding) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sse_operator.api.conditions import Verdict
+from sse_operator.api.data_objects import DataObject
 from sse_operator.api.objects import SseApi, SseGateway
 from sse_operator.api.sse_api import Claim, Warned
-from sse_proxy.config import Api, Index, Settings, Shard, TargetGuard
+from sse_operator.compiler.secrets import Unresolved
+from sse_proxy.config import Api, ApiSecrets, Index, SecretShard, Settings, Shard, TargetGuard
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class GatewayInputs:
     of the files where there are files."""
     namespace_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Labels of the namespaces that have SseApis here."""
+    secrets: Mapping[str, DataObject] = field(default_factory=dict, repr=False)
+    """By namespace/name: those that SseApis may use (`api.references.USE`)."""
+    config_maps: Mapping[str, DataObject] = field(default_factory=dict, repr=False)
+    """By namespace/name, as `secrets`."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,10 @@ class ApiResult:
     claim: Claim | None
     """The context-path it holds now; None where it holds none."""
     warnings: tuple[Warned, ...] = ()
+    secrets: ApiSecrets | None = None
+    """What its entry needs that is secret."""
+    unresolved: tuple[Unresolved, ...] = ()
+    """What it names and cannot be used."""
 
     @property
     def served(self) -> bool:
@@ -74,6 +84,8 @@ class CompiledGateway:
     """By SseApi key (namespace/name), every SseApi of the inputs that is not being deleted."""
     accepted: Verdict
     """Of the gateway itself. Where it is not True, nothing is to be written."""
+    secrets: tuple[ApiSecrets, ...] = field(default=(), repr=False)
+    """What the entries need that is secret, in their order."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,8 @@ class Revised:
 
     index: Index
     shards: Mapping[str, Shard]
+    """By shard id, all that exist."""
+    secrets: Mapping[str, SecretShard] = field(repr=False)
     """By shard id, all that exist."""
     changed: tuple[str, ...]
     """Ids of shards to write."""

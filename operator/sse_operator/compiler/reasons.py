@@ -73,6 +73,16 @@ SSE_API_REASONS = _table(
         "The gateway's allowNestedContextPaths would allow it.",
     ),
     Reason(
+        "SecretNotFound", "True", "False", "False", "False", "Reconciling",
+        "A Secret that it names does not exist, or lacks the label by which SseApis may use it; the message has the "
+        "command that sets it. Clients get 503 until it is there.",
+    ),
+    Reason(
+        "SecretInvalid", "True", "False", "False", "False", "Reconciling",
+        "A Secret that it names lacks an entry, or holds something that cannot be used; the message says what. Clients "
+        "get 503 until the Secret is mended.",
+    ),
+    Reason(
         "NotAsked", "True", "True", "Unknown", "Unknown", "Reconciling",
         "The proxies have not been asked yet which config they have.",
     ),

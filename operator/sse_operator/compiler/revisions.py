@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sse_operator.compiler.model import CompiledGateway, Revised
-from sse_proxy.config import Api, Index, Shard, digest_of, encode, split
+from sse_proxy.config import Api, Index, Shard, digest_of, encode, split, split_secrets
 
 
 def revise(
@@ -28,7 +28,9 @@ def revise(
     )
     shards = split(_stamped(entry, before.get(entry.key), known + 1) for entry in compiled.entries)
     digests = {shard_id: digest_of(encode(shard)) for shard_id, shard in shards.items()}
-    index = Index(revision=known, settings=compiled.settings, shards=digests)
+    secrets = split_secrets(compiled.secrets)
+    secret_digests = {shard_id: digest_of(encode(shard)) for shard_id, shard in secrets.items()}
+    index = Index(revision=known, settings=compiled.settings, shards=digests, secrets=secret_digests)
     index_changed = index != previous_index
     if index_changed:
         index = index.model_copy(update={"revision": known + 1})
@@ -36,6 +38,7 @@ def revise(
     return Revised(
         index=index,
         shards=shards,
+        secrets=secrets,
         changed=tuple(
             shard_id
             for shard_id, shard in shards.items()

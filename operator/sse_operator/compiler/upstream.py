@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from sse_operator.api.fields import seconds_of
 from sse_operator.api.upstream import UpstreamSpec
+from sse_operator.compiler.credentials import credentials_of
+from sse_operator.compiler.secrets import Referenced
 from sse_proxy.config import Upstream
 
 DEFAULT_KEEP_ALIVE_TIMEOUT = "4s"
 
 
-def upstream_of(spec: UpstreamSpec | None) -> Upstream:
+def upstream_of(spec: UpstreamSpec | None, referenced: Referenced) -> Upstream:
     """The contract's part for `spec.upstream`."""
     spec = spec or UpstreamSpec()
     return Upstream(
@@ -18,4 +20,5 @@ def upstream_of(spec: UpstreamSpec | None) -> Upstream:
         max_connections=spec.max_connections,
         host_header=spec.host_header or "Target",
         compression=bool(spec.compression),
+        credentials=credentials_of(spec.credentials, referenced),
     )

@@ -8,13 +8,14 @@ from datetime import datetime
 
 from sse_operator.api.model import Metadata
 from sse_operator.api.objects import FieldPath, SseApi, SseGateway
+from sse_operator.api.references import Reference, ReferencedKind, located_references
 from sse_operator.api.sse_api import Claim, SseApiStatus
 from sse_operator.api.sse_gateway import SseGatewaySpec
 from sse_operator.compiler.attach import gateway_key_of
 from sse_operator.compiler.gateway import compile_gateway, refuse_unattached
 from sse_operator.compiler.model import ApiResult, CompiledGateway, Environment, GatewayInputs
 from sse_operator.compiler.targets import local_guard
-from sse_operator.local.manifests import FileFault, Manifest
+from sse_operator.local.manifests import DataManifest, FileFault, Manifest
 
 _REFUSED_FIELDS: Mapping[str, FieldPath] = {
     "ContextPathConflict": ("spec", "contextPath"),
@@ -45,13 +46,19 @@ class Compilation:
     """In the order of the files."""
 
     def refusals(self) -> list[tuple[Outcome, FileFault]]:
-        """What only all objects together show: a path that another holds, a gateway that is not there."""
-        return [
+        """What only all objects together show: a path that another holds, a gateway or Secret that is not there."""
+        refused = [
             (outcome, outcome.manifest.fault(_REFUSED_FIELDS[verdict.reason], verdict.message))
             for outcome in self.outcomes
             for verdict in (outcome.result.accepted, outcome.result.resolved_refs)
             if verdict.status == "False" and verdict.reason in _REFUSED_FIELDS
         ]
+        unresolved = [
+            (outcome, outcome.manifest.fault(_place_of(outcome.result.api, each.reference), each.message))
+            for outcome in self.outcomes
+            for each in outcome.result.unresolved
+        ]
+        return refused + unresolved
 
     def claims(self) -> dict[str, Claim]:
         """Who holds which context-path, by namespace/name of the SseApi: for the next compilation."""
@@ -65,6 +72,7 @@ class Compilation:
 def compile_manifests(
     objects: Sequence[Manifest],
     namespace_labels: Mapping[str, Mapping[str, str]],
+    data: Mapping[tuple[ReferencedKind, str], DataManifest],
     *,
     claims: Mapping[str, Claim],
     now: datetime,
@@ -72,8 +80,9 @@ def compile_manifests(
 ) -> Compilation:
     """Compiles every gateway, and `gateway_key`, empty, also where nothing speaks of it any more.
 
-    `claims` are those of the compilation before: who holds a path keeps it; where nobody does, the order of `objects`
-    decides. A gateway `default` that an SseApi needs and nobody defines is made up, as the operator would make it."""
+    `data` are the Secrets and ConfigMaps that SseApis may use. `claims` are those of the compilation before: who holds
+    a path keeps it; where nobody does, the order of `objects` decides. A gateway `default` that an SseApi needs and
+    nobody defines is made up, as the operator would make it."""
     environment = Environment(targets=local_guard())
     gateways = {item.object.metadata.key: item.object for item in objects if isinstance(item.object, SseGateway)}
     attached: dict[str, list[SseApi]] = {key: [] for key in gateways}
@@ -94,7 +103,14 @@ def compile_manifests(
         gateways[key] = SseGateway(Metadata(name=name, namespace=namespace), SseGatewaySpec())
     compiled = {
         key: compile_gateway(
-            GatewayInputs(key=key, gateway=gateways.get(key), apis=members, namespace_labels=namespace_labels),
+            GatewayInputs(
+                key=key,
+                gateway=gateways.get(key),
+                apis=members,
+                namespace_labels=namespace_labels,
+                secrets={name: each.object for (kind, name), each in data.items() if kind == "Secret"},
+                config_maps={name: each.object for (kind, name), each in data.items() if kind == "ConfigMap"},
+            ),
             environment,
             now,
         )
@@ -105,6 +121,12 @@ def compile_manifests(
         for manifest, api, key in zip(manifests, apis, keys, strict=True)
     )
     return Compilation(compiled, outcomes)
+
+
+def _place_of(api: SseApi, reference: Reference) -> FieldPath:
+    """The first field that refers to it."""
+    places = located_references(api.spec) if api.spec is not None else ()
+    return next((("spec", *path) for path, each in places if each == reference), ("spec",))
 
 
 def _with_claim(api: SseApi, claims: Mapping[str, Claim]) -> SseApi:

@@ -1,4 +1,5 @@
-"""Files and folders to SseApis and SseGateways, each knowing where it was written; every fault with its place."""
+"""Files and folders to SseApis and SseGateways, each knowing where it was written, and what these refer to; every fault
+with its place."""
 
 from __future__ import annotations
 
@@ -11,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sse_operator.api import API_VERSION, GROUP, sse_api, sse_gateway
+from sse_operator.api.data_objects import DataObject, is_usable, read_data_object
 from sse_operator.api.objects import FieldPath, SseApi, SseGateway, dotted
 from sse_operator.api.reading import read_sse_api, read_sse_gateway
+from sse_operator.api.references import ReferencedKind
 from sse_operator.local.yaml_documents import MAX_BYTES, Lines, read_yaml
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -71,6 +74,14 @@ class Manifest:
         return [self.fault(fault.path, fault.message) for fault in self.object.faults]
 
 
+@dataclass(frozen=True, slots=True)
+class DataManifest:
+    """One Secret or ConfigMap of a file."""
+
+    file: str
+    object: DataObject
+
+
 @dataclass(slots=True)
 class Manifests:
     """What the files say, in their order."""
@@ -79,6 +90,8 @@ class Manifests:
     """Each kind and namespace/name once."""
     namespace_labels: dict[str, dict[str, str]] = field(default_factory=dict)
     """Of the Namespaces among the documents."""
+    data: dict[tuple[ReferencedKind, str], DataManifest] = field(default_factory=dict)
+    """By kind and namespace/name, the Secrets and ConfigMaps among the documents that SseApis may use."""
     faults: list[FileFault] = field(default_factory=list)
     """Of files and documents, and duplicates; those of the objects are the objects' own."""
     incomplete: set[str] = field(default_factory=set)
@@ -145,6 +158,7 @@ def read_manifests(sources: Sequence[str]) -> Manifests:
         reading.read(content)
         manifests.faults += reading.faults
         manifests.namespace_labels |= reading.namespace_labels
+        manifests.data |= reading.data
         if reading.faults:
             manifests.incomplete.add(file)
         for manifest in reading.objects:
@@ -173,6 +187,7 @@ class _FileReading:
         self.file = "<stdin>" if file == STDIN else file
         self.objects: list[Manifest] = []
         self.namespace_labels: dict[str, dict[str, str]] = {}
+        self.data: dict[tuple[ReferencedKind, str], DataManifest] = {}
         self.faults: list[FileFault] = []
 
     def read(self, content: bytes) -> None:
@@ -194,6 +209,8 @@ class _FileReading:
             self._object(value, str(kind), lines)
         elif api_version == "v1" and kind == "Namespace":
             self._namespace(value)
+        elif api_version == "v1" and (kind == "Secret" or kind == "ConfigMap"):
+            self._data(value, kind, lines)
         elif kind in _KINDS:
             problem = "is missing" if api_version is None else f"{api_version} is not known"
             self._fault(lines, ("apiVersion",), f"{problem}: write {API_VERSION}", str(kind))
@@ -207,6 +224,16 @@ class _FileReading:
             labels = metadata.get("labels")
             own = labels.items() if isinstance(labels, dict) else ()
             self.namespace_labels[name] = {key: value for key, value in own if isinstance(value, str)}
+
+    def _data(self, document: Mapping[str, object], kind: ReferencedKind, lines: Lines) -> None:
+        metadata = document.get("metadata")
+        if not is_usable(document) or not isinstance(metadata, dict):
+            return
+        name, namespace = metadata.get("name"), metadata.get("namespace", DEFAULT_NAMESPACE)
+        found = read_data_object(document)
+        for fault in found.faults:
+            self._fault(lines, fault.path, fault.message, f"{kind}/{name}")
+        self.data[kind, f"{namespace}/{name}"] = DataManifest(self.file, found)
 
     def _object(self, document: dict[str, object], kind: str, lines: Lines) -> None:
         metadata = document.get("metadata")

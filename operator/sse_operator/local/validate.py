@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """0 and one line where all is well; else 1, and every fault on standard output, sorted by file and line."""
     manifests = read_manifests(arguments.sources)
-    compilation = compile_manifests(manifests.objects, manifests.namespace_labels, claims={}, now=datetime.now(UTC))
+    compilation = compile_manifests(
+        manifests.objects, manifests.namespace_labels, manifests.data, claims={}, now=datetime.now(UTC)
+    )
     faults = sorted([*manifests.all_faults(), *(fault for _, fault in compilation.refusals())])
     for fault in faults:
         print(fault)

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sse_operator.api.objects import SseApi
+from sse_operator.api.references import ReferencedKind
 from sse_operator.api.sse_api import Claim
 from sse_operator.compiler.model import CompiledGateway, Revised
 from sse_operator.compiler.revisions import revise
 from sse_operator.local.compilation import Compilation, Outcome, compile_manifests
-from sse_operator.local.manifests import FileFault, Manifest, Manifests, read_manifests
+from sse_operator.local.manifests import DataManifest, FileFault, Manifest, Manifests, read_manifests
 from sse_proxy.config import GatewayConfig
 
 
@@ -57,6 +58,7 @@ class Workspace:
         self._gateway_key = gateway_key
         self._good: dict[tuple[str, str], Manifest] = {}
         self._namespace_labels: dict[str, dict[str, str]] = {}
+        self._data: dict[tuple[ReferencedKind, str], DataManifest] = {}
         self._claims: Mapping[str, Claim] = {}
         self._revised: Revised | None = None
 
@@ -66,8 +68,9 @@ class Workspace:
         manifests = read_manifests(self._sources)
         objects, kept = self._with_last_good(manifests)
         self._namespace_labels |= manifests.namespace_labels
+        self._data = self._data_with_last_good(manifests)
         compilation = compile_manifests(
-            objects, self._namespace_labels, claims=self._claims, now=now, gateway_key=self._gateway_key
+            objects, self._namespace_labels, self._data, claims=self._claims, now=now, gateway_key=self._gateway_key
         )
         if self._revised is None or self._gateway_key is None:
             self._gateway_key = _chosen(compilation, self._gateway_key, manifests)
@@ -97,6 +100,18 @@ class Workspace:
                 objects.append(good)
         return objects, frozenset(item.object.metadata.key for item in kept if isinstance(item.object, SseApi))
 
+    def _data_with_last_good(self, manifests: Manifests) -> dict[tuple[ReferencedKind, str], DataManifest]:
+        kept = {
+            identity: good
+            for identity, good in self._data.items()
+            if (
+                found.object.faults
+                if (found := manifests.data.get(identity))
+                else _unclear(good.file, manifests.incomplete)
+            )
+        }
+        return manifests.data | kept
+
 
 def _revised(compiled: CompiledGateway, before: Revised | None) -> Revised:
     """Where the gateway itself cannot be compiled, what is served stays as it is."""
@@ -107,7 +122,8 @@ def _revised(compiled: CompiledGateway, before: Revised | None) -> Revised:
 
 def _config(revised: Revised) -> GatewayConfig:
     apis = tuple(api for shard in revised.shards.values() for api in shard.apis)
-    return GatewayConfig(settings=revised.index.settings, revision=revised.index.revision, apis=apis)
+    secrets = {digest: each for shard in revised.secrets.values() for digest, each in shard.secrets.items()}
+    return GatewayConfig(settings=revised.index.settings, revision=revised.index.revision, apis=apis, secrets=secrets)
 
 
 def _unclear(file: str, incomplete: Iterable[str]) -> bool:

@@ -1,11 +1,13 @@
-"""The compiled config as ConfigMaps, and back.
+"""The compiled config as ConfigMaps and Secrets, and back.
 
-One ConfigMap holds the index and one holds each shard that exists, so that an edit writes two small objects. Their
-names are fixed per gateway: the pod template lists all of them from the start.
+One ConfigMap holds the index and one holds each shard that exists, so that an edit writes two small objects; what of a
+shard is secret is in a Secret of the same number. Their names are fixed per gateway: the pod template lists all of them
+from the start.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -13,9 +15,10 @@ from pydantic import ValidationError
 
 from sse_operator.api.objects import SseGateway
 from sse_operator.resources.names import Object, child_metadata, child_name
-from sse_proxy.config import INDEX_FILE, Index, Shard, encode, shard_file, shard_ids
+from sse_proxy.config import INDEX_FILE, Index, SecretShard, Shard, encode, secret_file, shard_file, shard_ids
 
 INDEX_SUFFIX = "config"
+SECRETS_SUFFIX = "secrets"
 
 DocumentT = TypeVar("DocumentT", Index, Shard)
 
@@ -35,6 +38,22 @@ def shard_config_map(gateway: SseGateway, shard_id: str, shard: Shard) -> Object
     return _config_map(gateway, shard_suffix(shard_id), shard_file(shard_id), encode(shard))
 
 
+def secret_suffix(shard_id: str) -> str:
+    """The name's suffix of the Secret with what of a shard is secret."""
+    return f"{SECRETS_SUFFIX}-{shard_id}"
+
+
+def shard_secret(gateway: SseGateway, shard_id: str, shard: SecretShard) -> Object:
+    """The Secret with what of one shard is secret."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": child_metadata(gateway, secret_suffix(shard_id)),
+        "type": "Opaque",
+        "data": {secret_file(shard_id): base64.b64encode(encode(shard)).decode()},
+    }
+
+
 def _config_map(gateway: SseGateway, suffix: str, file: str, content: bytes) -> Object:
     return {
         "apiVersion": "v1",
@@ -45,19 +64,21 @@ def _config_map(gateway: SseGateway, suffix: str, file: str, content: bytes) -> 
 
 
 def projected_sources(gateway_name: str) -> list[Object]:
-    """The sources of the pods' config volume: the index and every shard there can be. All are optional: a shard
-    comes and goes without a change of the pod template, and a pod starts (unready) before its config is there."""
-    files = [(INDEX_SUFFIX, INDEX_FILE)]
-    files += [(shard_suffix(shard_id), shard_file(shard_id)) for shard_id in shard_ids()]
+    """The sources of the pods' config volume: the index and every shard there can be, and what of it is secret. All are
+    optional: a shard comes and goes without a change of the pod template, and a pod starts (unready) before its config
+    is there."""
+    files = [("configMap", INDEX_SUFFIX, INDEX_FILE)]
+    files += [("configMap", shard_suffix(shard_id), shard_file(shard_id)) for shard_id in shard_ids()]
+    files += [("secret", secret_suffix(shard_id), secret_file(shard_id)) for shard_id in shard_ids()]
     return [
         {
-            "configMap": {
+            kind: {
                 "name": child_name(gateway_name, suffix),
                 "optional": True,
                 "items": [{"key": file, "path": file}],
             }
         }
-        for suffix, file in files
+        for kind, suffix, file in files
     ]
 
 

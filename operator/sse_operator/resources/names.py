@@ -14,6 +14,7 @@ from typing import Any
 
 from sse_operator.api import API_VERSION, GROUP
 from sse_operator.api.objects import SseGateway
+from sse_operator.api.references import USE
 from sse_operator.api.sse_gateway import KIND
 
 Object = dict[str, Any]
@@ -28,6 +29,10 @@ PROXY = "proxy"
 
 GATEWAY = f"{GROUP}/gateway"
 """Label (short name, for selectors) and annotation (full name) that say whose an object is."""
+
+OWN = "gateway"
+"""Value of the label `sse-gateway.dev/use` on a gateway's own objects: one watch per kind finds them, and the Secrets
+and ConfigMaps that SseApis may use."""
 
 AUTO_CREATED = f"{GROUP}/auto-created"
 """Label of an SseGateway that the operator made and may delete."""
@@ -79,7 +84,7 @@ def child_metadata(gateway: SseGateway, suffix: str = "") -> Object:
     return {
         "name": child_name(metadata.name, suffix),
         "namespace": metadata.namespace,
-        "labels": labels(metadata.name),
+        "labels": {**labels(metadata.name), USE: OWN},
         "annotations": {GATEWAY: metadata.name},
         "ownerReferences": [
             {

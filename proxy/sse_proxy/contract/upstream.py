@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sse_proxy.contract.model import ConfigModel, Seconds
 
@@ -15,6 +15,27 @@ class Endpoint(ConfigModel):
     name: str
     url: str
     weight: Annotated[int, Field(ge=0)] = 1
+
+
+CREDENTIALS_SLOT = "upstream.credentials"
+"""The slot of an entry's secrets that `UpstreamCredentials` speak of: the field's whole value, or the parameter's,
+percent-encoded."""
+
+
+class UpstreamCredentials(ConfigModel):
+    """Where the gateway's own credentials go in requests to upstream: exactly one of the two. The client's
+    Authorization stays behind then."""
+
+    header: str | None = None
+    """Name of the header field."""
+    query_parameter: str | None = None
+    """Name of the query parameter, as it stands in a URL."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> UpstreamCredentials:
+        if (self.header is None) == (self.query_parameter is None):
+            raise ValueError("credentials go into a header or into a query parameter")
+        return self
 
 
 class Upstream(ConfigModel):
@@ -29,3 +50,4 @@ class Upstream(ConfigModel):
     """Whose Host upstream is told."""
     compression: bool = False
     """Whether the client's Accept-Encoding goes on; otherwise upstream is asked for identity."""
+    credentials: UpstreamCredentials | None = None

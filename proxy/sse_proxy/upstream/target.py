@@ -6,7 +6,7 @@ decoded name is one of the target's is dropped; everything else passes byte for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from sse_proxy.errors import TargetError
@@ -44,6 +44,12 @@ class Target:
             query = "&".join(part for part in query.split("&") if parameter_name(part) not in self.fixed)
         joined = "&".join(part for part in (self.query, query) if part)
         return (f"{path or '/'}?{joined}" if joined else path or "/").encode("ascii")
+
+    def with_parameter(self, name: str, value: str) -> Target:
+        """The same target with this parameter of its own; both as they stand in a URL."""
+        decoded = parameter_name(name)
+        others = [part for part in self.query.split("&") if part and parameter_name(part) != decoded]
+        return replace(self, query="&".join((*others, f"{name}={value}")), fixed=self.fixed | {decoded})
 
 
 def parameter_name(part: str) -> bytes:

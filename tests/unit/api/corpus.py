@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from unit.api.access_corpus import CREDENTIALS_BAD, CREDENTIALS_GOOD
+
 
 @dataclass(frozen=True)
 class Case:
@@ -414,7 +416,7 @@ OTHER_API_SPECS: list[tuple[str, Any, bool]] = [
     ("null hostHeader", api_spec(upstream={"hostHeader": None}), True),
     ("compression", api_spec(upstream={"compression": True}), True),
     ("compression by name", api_spec(upstream={"compression": "gzip"}), False),
-    ("credentials, not yet", api_spec(upstream={"credentials": {}}), False),
+    ("null credentials", api_spec(upstream={"credentials": None}), True),
     ("keyless", api_spec(plan={"type": "Keyless"}), True),
     ("null plan", api_spec(plan=None), True),
     ("plan without type", api_spec(plan={}), False),
@@ -640,6 +642,9 @@ def cases() -> Iterator[Case]:
             for change in ({"set": named(name)}, {"remove": [name]}):
                 spec = api_spec(**{part: {"headers": change}})
                 yield Case(f"{part}.headers={change!r}", "SseApi", spec, part == "response")
+    for value in (*CREDENTIALS_GOOD, *CREDENTIALS_BAD):
+        is_good = any(value is each for each in CREDENTIALS_GOOD)
+        yield Case(f"credentials={value!r:.80}", "SseApi", api_spec(upstream={"credentials": value}), is_good)
     for label, spec, is_good in OTHER_API_SPECS:
         yield Case(label, "SseApi", spec, is_good)
     for label, spec, is_good in GATEWAY_SPECS:

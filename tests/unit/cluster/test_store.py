@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sse_operator.cluster.kinds import CONFIG_MAPS, NAMESPACES, PODS, SSE_APIS, SSE_GATEWAYS
+from sse_operator.cluster.kinds import CONFIG_MAPS, NAMESPACES, PODS, SECRETS, SSE_APIS, SSE_GATEWAYS
 from sse_operator.cluster.store import UNATTACHED, Store
 from sse_operator.compiler.model import DefaultGateway
 
@@ -31,6 +31,14 @@ def config_map(name: str, *, version: int, gateway: str | None = "default") -> d
     if gateway:
         metadata["annotations"] = {"sse-gateway.dev/gateway": gateway}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+
+
+def secret(name: str = "ably", *, version: int, usable: bool = True, namespace: str = "shop") -> dict[str, Any]:
+    labels = {"sse-gateway.dev/use": "true"} if usable else {}
+    metadata = {
+        "name": name, "namespace": namespace, "uid": name, "resourceVersion": str(version), "labels": labels
+    }  # fmt: skip
+    return {"metadata": metadata, "data": {"token": "c2stMQ=="}}
 
 
 def namespace(name: str, *, version: int, **labels: str) -> dict[str, Any]:
@@ -140,6 +148,36 @@ def test_children_lead_to_their_gateway_without_bookkeeping_of_fields(store: Sto
     assert store.gateway_keys() == {"shop/default"}
     assert store.delete(CONFIG_MAPS, config_map("sse-default-config", version=2)) == {"shop/default"}
     assert store.gateway_keys() == set()
+
+
+BEARER = {"credentials": {"bearer": {"secretRef": {"name": "ably"}}}}
+
+
+def test_a_secret_concerns_the_gateways_of_the_apis_that_refer_to_it(store: Store) -> None:
+    assert store.put(SECRETS, secret(version=1)) == set()
+    store.put(SSE_APIS, api("one", version=2, uid="u1", upstream=BEARER))
+    edge = {"name": "edge", "namespace": "infra"}
+    store.put(SSE_APIS, api("two", version=3, uid="u2", upstream=BEARER, gatewayRef=edge))
+    store.put(SSE_APIS, api("three", version=4, uid="u3", namespace="other", upstream=BEARER))
+    assert store.put(SECRETS, secret(version=5)) == {"shop/default", "infra/edge"}
+    assert store.put(SECRETS, secret(version=5)) == set()
+    assert store.put(SECRETS, secret("other", version=6)) == set()
+    store.put(SSE_APIS, api("two", version=7, uid="u2"))
+    assert store.delete(SECRETS, secret(version=8)) == {"shop/default"}
+
+
+def test_apis_use_labelled_secrets_of_their_namespace_only(store: Store) -> None:
+    store.put(SSE_APIS, api(version=1, upstream=BEARER))
+    apis = store.apis.of_gateway("shop/default")
+    assert store.usable(SECRETS, apis) == {}
+    store.put(SECRETS, secret(version=2, namespace="other"))
+    store.put(SECRETS, secret("else", version=3))
+    store.put(SECRETS, secret(version=4, usable=False))
+    assert store.usable(SECRETS, apis) == {}
+    store.put(SECRETS, secret(version=5))
+    assert {name: found.data for name, found in store.usable(SECRETS, apis).items()} == {
+        "shop/ably": {"token": b"sk-1"}
+    }
 
 
 def test_a_namespaces_labels_concern_gateways_in_it_and_those_it_attaches_to(store: Store) -> None:

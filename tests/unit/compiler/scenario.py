@@ -1,10 +1,12 @@
-"""A scenario: manifests as kubectl takes them (SseGateways, SseApis, Namespaces for their labels), compiled whole."""
+"""A scenario: manifests as kubectl takes them (SseGateways, SseApis, Secrets and ConfigMaps, Namespaces for their
+labels), compiled whole."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sse_operator.api.data_objects import DataObject, is_usable, read_data_object
 from sse_operator.api.objects import SseApi
 from sse_operator.api.reading import read_sse_api, read_sse_gateway
 from sse_operator.api.sse_api import Claim, SseApiStatus
@@ -32,6 +34,8 @@ def compile_apis(
     apis: Iterable[SseApi],
     *,
     namespace_labels: Mapping[str, Mapping[str, str]] | None = None,
+    secrets: Mapping[str, DataObject] | None = None,
+    config_maps: Mapping[str, DataObject] | None = None,
     default: DefaultGateway | None = None,
     now: datetime = NOW,
 ) -> Compiled:
@@ -47,7 +51,18 @@ def compile_apis(
         else:
             attached.setdefault(key, []).append(api)
     compiled = {
-        key: compile_gateway(GatewayInputs(key, gateways.get(key), of_it, namespace_labels or {}), environment, now)
+        key: compile_gateway(
+            GatewayInputs(
+                key,
+                gateways.get(key),
+                of_it,
+                namespace_labels or {},
+                secrets=secrets or {},
+                config_maps=config_maps or {},
+            ),
+            environment,
+            now,
+        )
         for key, of_it in attached.items()
     }
     return Compiled(compiled, {key: revise(gateway, None, {}) for key, gateway in compiled.items()}, tuple(unattached))
@@ -70,6 +85,8 @@ def outcome(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         namespace_labels={
             each["metadata"]["name"]: each["metadata"]["labels"] for each in by_kind.get("Namespace", ())
         },
+        secrets=_usable(by_kind.get("Secret", ())),
+        config_maps=_usable(by_kind.get("ConfigMap", ())),
         default=DefaultGateway(**settings.get("defaultGateway", {})),
     )
     gateways = {gateway.metadata.key: gateway for gateway in map(read_sse_gateway, by_kind.get("SseGateway", ()))}
@@ -82,6 +99,7 @@ def outcome(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             "entries": [
                 entry.model_dump(mode="json", by_alias=True, exclude_defaults=True) for entry in result.entries
             ],
+            **({"secrets": {each.digest: each.values for each in result.secrets}} if result.secrets else {}),
         }
         for api_key, api_result in result.results.items():
             verdicts = api_verdicts(api_result, programmed, revised.revisions.get(api_key, 0))
@@ -96,6 +114,14 @@ def outcome(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         )
     shown["apis"] = dict(sorted(shown["apis"].items()))
     return shown
+
+
+def _usable(documents: Iterable[Mapping[str, Any]]) -> dict[str, DataObject]:
+    return {
+        f"{document['metadata']['namespace']}/{document['metadata']['name']}": read_data_object(document)
+        for document in documents
+        if is_usable(document)
+    }
 
 
 def _gateway_status(gateway: Any, result: CompiledGateway, revised: Revised, programmed: Programmed) -> dict[str, Any]:

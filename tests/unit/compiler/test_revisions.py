@@ -1,12 +1,14 @@
 """Revisions only grow, and what is equal is not written again."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sse_operator.api.conditions import Verdict
 from sse_operator.compiler.model import CompiledGateway, Revised
 from sse_operator.compiler.revisions import revise
-from sse_proxy.config import Api, Endpoint, Index, Settings, Shard, TargetGuard, digest_of, encode, shard_of
+from sse_proxy.config import Api, ApiSecrets, Endpoint, Index, Settings, Shard, TargetGuard, digest_of, encode, shard_of
 
 SETTINGS = Settings(namespace="shop", name="default")
 
@@ -126,3 +128,19 @@ def test_a_shard_whose_bytes_another_version_wrote_is_written_again() -> None:
     revised = written.revise({"a": "http://x"})
     assert (revised.changed, revised.index_changed) == ((shard_id,), True)
     assert revised.revisions == {"shop/a": 1}, "its content is what it was"
+
+
+def test_what_is_secret_is_listed_by_digest_and_rotation_is_a_new_revision() -> None:
+    def with_token(token: str) -> CompiledGateway:
+        needed = ApiSecrets(namespace="shop", name="a", values={"upstream.credentials": token})
+        entry = Api(namespace="shop", name="a", context_path="/a", secrets=needed.digest)
+        return replace(compiled({}), entries=(entry,), secrets=(needed,))
+
+    first = revise(with_token("one"), None, {})
+    shard_id = shard_of("shop", "a")
+    assert first.index.secrets == {shard_id: digest_of(encode(first.secrets[shard_id]))}
+    assert not revise(with_token("one"), first.index, first.shards).index_changed
+    second = revise(with_token("two"), first.index, first.shards)
+    assert (second.revisions, second.changed) == ({"shop/a": 2}, (shard_id,))
+    assert second.index.secrets != first.index.secrets
+    assert revise(compiled({}), second.index, second.shards).index.secrets == {}

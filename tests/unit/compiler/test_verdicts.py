@@ -97,6 +97,8 @@ def test_every_reason_of_an_api_is_given_as_the_table_says(row: Reason) -> None:
     judged = result(suspend=row.name == "Suspended")
     if row.accepted != "True":
         judged = replace(judged, accepted=Verdict("Accepted", row.accepted, row.name, "why"))
+    elif row.resolved_refs != "True":
+        judged = replace(judged, resolved_refs=Verdict("ResolvedRefs", row.resolved_refs, row.name, "why"))
     check_row(by_type(api_verdicts(judged, programmed, REVISION)), row)
 
 

@@ -195,3 +195,39 @@ def test_a_folder_without_manifests(tmp_path: Path, capsys: pytest.CaptureFixtur
     write(tmp_path / "notes.txt", "hello")
     write(tmp_path / ".hidden.yaml", "a: [")
     assert validate(capsys, tmp_path) == (1, [f"{tmp_path}: no *.yaml, *.yml, *.json in it"])
+
+
+CREDENTIALS = "upstream:\n  credentials:\n    bearer:\n      secretRef: {name: ably}"
+
+
+def secret(*, label: str = 'labels: {sse-gateway.dev/use: "true"}', data: str = "stringData: {token: sk-1}") -> str:
+    metadata = f"metadata:\n  name: ably\n  {label}" if label else "metadata:\n  name: ably"
+    return f"apiVersion: v1\nkind: Secret\n{metadata}\n{data}\n"
+
+
+def test_a_secret_beside_the_api_that_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path / "a.yaml", sse_api("a", "/a", more=CREDENTIALS), secret())
+    assert validate(capsys, file) == (0, ["valid: 1 SseApi and 0 SseGateways"])
+
+
+@pytest.mark.parametrize("others", [[], [secret(label="")], [secret(label="namespace: other")]])
+def test_a_secret_that_is_not_there_or_not_to_be_used(
+    others: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (fault,) = faults_of(capsys, tmp_path, sse_api("a", "/a", more=CREDENTIALS), *others)
+    assert fault.startswith(
+        "11: SseApi/a: spec.upstream.credentials.bearer.secretRef: Secret default/ably does not exist"
+    )
+    assert fault.endswith("kubectl label secret -n default ably sse-gateway.dev/use=true")
+
+
+def test_a_secret_whose_content_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (fault,) = faults_of(capsys, tmp_path, sse_api("a", "/a", more=CREDENTIALS), secret(data="stringData: {}"))
+    assert fault == (
+        "11: SseApi/a: spec.upstream.credentials.bearer.secretRef: Secret default/ably has no entry token: "
+        "add it, or let key name another"
+    )
+    faults = faults_of(capsys, tmp_path, sse_api("a", "/a", more=CREDENTIALS), secret(data="data: {token: sk-1}"))
+    assert "18: Secret/ably: data.token: must be base64: write it plain in stringData instead" in faults
+    faults = faults_of(capsys, tmp_path, sse_api("a", "/a", more=CREDENTIALS), secret(data="stringData: {token: 5}"))
+    assert "18: Secret/ably: stringData.token: must be a string: put it in quotes" in faults

@@ -142,3 +142,29 @@ def test_a_default_gateway_is_made_up_as_the_operator_would(tmp_path: Path) -> N
         assert served(reading) == {}
     write(file, named, sse_api("b", "/b", "http://b/"))
     assert set(served(read(workspace))) == {"default/a", "default/b"}
+
+
+def test_secrets_stay_last_good_and_rotate(tmp_path: Path) -> None:
+    def secret(data: str) -> str:
+        metadata = 'metadata: {name: s, labels: {sse-gateway.dev/use: "true"}}'
+        return f"apiVersion: v1\nkind: Secret\n{metadata}\n{data}\n"
+
+    def values(reading: Reading) -> list[str]:
+        return [value for each in reading.config.secrets.values() for value in each.values.values()]
+
+    write(tmp_path / "a.yaml", sse_api("a", "/a", more="upstream: {credentials: {bearer: {secretRef: {name: s}}}}"))
+    file = tmp_path / "s.yaml"
+    write(file, secret("stringData: {token: one}"))
+    workspace = Workspace([str(tmp_path)])
+    first = read(workspace)
+    assert values(first) == ["Bearer one"]
+    assert "one" not in first.config.model_dump_json(exclude={"secrets"})
+    for broken in ("kind: [", secret("data: {token: '%'}")):
+        write(file, broken)
+        assert values(read(workspace)) == ["Bearer one"]
+    write(file, secret("data: {token: dHdv}"))
+    second = read(workspace)
+    assert values(second) == ["Bearer two"]
+    assert second.config.revision == first.config.revision + 1
+    write(file, "kind: Other\n")
+    assert served(read(workspace)) == {"default/a": "SecretNotFound"}

@@ -1,0 +1,79 @@
+"""What an SseApi names besides itself, looked up, and what of it the proxy needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sse_operator.api.data_objects import DataObject
+from sse_operator.api.references import USABLE, USE, Reference, ReferencedKind
+from sse_proxy.config import ApiSecrets
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """Something that an SseApi names and that cannot be used."""
+
+    reason: str
+    """`SecretNotFound` or `SecretInvalid`."""
+    message: str
+    reference: Reference
+
+
+@dataclass
+class Referenced:
+    """The Secrets and ConfigMaps that one SseApi may use, and what came of using them. What cannot be used is noted in
+    `unresolved` rather than raised, so that all of it is told at once."""
+
+    namespace: str
+    secrets: Mapping[str, DataObject] = field(repr=False)
+    """By namespace/name."""
+    config_maps: Mapping[str, DataObject] = field(default_factory=dict, repr=False)
+    """By namespace/name."""
+    unresolved: list[Unresolved] = field(default_factory=list)
+    slots: dict[str, str] = field(default_factory=dict, repr=False)
+    """Slot → content, for `ApiSecrets`."""
+    _used: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def secret(self, name: str) -> DataObject | None:
+        """The Secret of that name."""
+        found = self.secrets.get(f"{self.namespace}/{name}")
+        if found is None:
+            self._missing("Secret", name)
+        else:
+            self._used[name] = found.uid
+        return found
+
+    def entry_text(self, name: str, secret: DataObject, entry: str) -> str | None:
+        """An entry of the Secret as text, without the line's end that editors and `echo` put behind it."""
+        content = secret.data.get(entry)
+        if content is None:
+            self.invalid(name, f"has no entry {entry}: add it, or let key name another")
+            return None
+        try:
+            return content.decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            self.invalid(name, f"has an entry {entry} that is not UTF-8 text")
+            return None
+
+    def invalid(self, name: str, what: str) -> None:
+        """Take note that the content of a Secret cannot be used. `what` never has the content itself."""
+        message = f"Secret {self.namespace}/{name} {what}"
+        self.unresolved.append(Unresolved("SecretInvalid", message, ("Secret", name)))
+
+    def needed(self, name: str) -> ApiSecrets | None:
+        """All slots, for the SseApi of that name; None where it needs nothing that is secret."""
+        if not self.slots:
+            return None
+        salt = ",".join(self._used[each] for each in sorted(self._used))
+        return ApiSecrets(namespace=self.namespace, name=name, values=self.slots, salt=salt)
+
+    def _missing(self, kind: ReferencedKind, name: str) -> None:
+        self.unresolved.append(
+            Unresolved(
+                "SecretNotFound",
+                f"{kind} {self.namespace}/{name} does not exist, or lacks the label by which SseApis may use it: "
+                f"create it, then kubectl label {kind.lower()} -n {self.namespace} {name} {USE}={USABLE}",
+                (kind, name),
+            )
+        )
