@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import re
 import signal
@@ -61,6 +62,8 @@ def main(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     try:
+        # An exchange makes many objects and no cycle, so that looking for cycles less often costs no memory.
+        gc.set_threshold(10_000, 20, 50)
         return uvloop.run(_serve(_settings(arguments)))
     except (ListenError, ConfigError) as error:
         print(f"sse-gateway proxy: {error}", file=sys.stderr)
@@ -145,6 +148,14 @@ async def _follow(folder: ConfigFolder, proxy: Proxy) -> None:
             _log.error("the configuration stays as it is: %s", error)
             proxy.load_failed()
             continue
+        _spare_from_collection()
         _log.info("serving revision %d with %d APIs", given.config.revision, len(given.config.apis))
         for fault in given.faults:
             _log.warning("%s", fault)
+
+
+def _spare_from_collection() -> None:
+    """Keep the garbage collector away from what the config made: each time it looks through 10,000 entries, every
+    stream stands still for a tenth of a second."""
+    gc.collect()
+    gc.freeze()

@@ -8,6 +8,7 @@ follow a Service or a host name whose addresses change, and none of them waits f
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
@@ -44,7 +45,7 @@ class Addresses:
     async def resolve(self, host: str, port: int) -> list[AddressInfo]:
         """Where `host` is to be reached, the next of its addresses first each time. Raises OSError."""
         if _is_address(host):
-            return _numeric(host, port)
+            return list(_numeric(host, port))
         found = self._hosts.get((host, port))
         if found is None or self._now() >= found.at + REMEMBERED:
             found = await self._fresh(host, port, found)
@@ -111,6 +112,7 @@ async def look_up(host: str, port: int) -> list[AddressInfo]:
     return [(int(info[0]), int(info[1]), info[2], info[3], info[4]) for info in infos]
 
 
+@functools.lru_cache(_MOST_HOSTS)
 def _is_address(host: str) -> bool:
     try:
         ip_address(host.partition("%")[0])
@@ -119,6 +121,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _numeric(host: str, port: int) -> list[AddressInfo]:
+@functools.lru_cache(_MOST_HOSTS)
+def _numeric(host: str, port: int) -> tuple[AddressInfo, ...]:
     infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    return [(int(info[0]), int(info[1]), info[2], info[3], info[4]) for info in infos]
+    return tuple((int(info[0]), int(info[1]), info[2], info[3], info[4]) for info in infos)

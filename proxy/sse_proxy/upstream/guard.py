@@ -5,6 +5,7 @@ An IPv6 address can carry an IPv4 one (mapped, compatible, NAT64, 6to4). It is d
 
 from __future__ import annotations
 
+import functools
 import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -14,6 +15,7 @@ from sse_proxy.upstream.addresses import AddressInfo
 
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE = IPv6Network("::/96")
+_MOST_ADDRESSES = 4096
 
 
 def readings(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
@@ -38,9 +40,10 @@ class AddressGuard:
             self._allow = [ip_network(network, strict=False) for network in rules.allow]
         except ValueError as error:
             raise ConfigError(f"settings.targets: {error}") from None
-
-    def permits(self, host: str) -> bool:
+        self.permits = functools.lru_cache(_MOST_ADDRESSES)(self._judge)
         """Whether an address (text, perhaps with an IPv6 zone) may be connected to."""
+
+    def _judge(self, host: str) -> bool:
         return not any(
             any(reading in network for network in self._deny) and not any(reading in network for network in self._allow)
             for reading in readings(ip_address(host.partition("%")[0]))
