@@ -287,6 +287,9 @@ class ClientConnection(asyncio.Protocol):
             return
         if part:
             body.feed(part)
+            if body.full and body is not self._body:
+                # Held back, the client could not be seen to leave the stream that is under way.
+                self.reset()
             return
         self._receiving = None
         body.end()

@@ -67,7 +67,7 @@ class RequestBody:
         """What is there now."""
         data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
-        if self._size >= BODY_BUFFER:
+        if self.full:
             self._connection.take()
         self._size = 0
         return data
@@ -86,6 +86,11 @@ class RequestBody:
                 self._waiter = None
         return self.take()
 
+    @property
+    def full(self) -> bool:
+        """Whether so much waits for the reader that the client is held back."""
+        return self._size >= BODY_BUFFER
+
     def drop(self) -> None:
         """Nobody will read it any more."""
         self.dropped = True
@@ -98,9 +103,9 @@ class RequestBody:
         if self.dropped:
             return
         self._parts.append(data)
-        full = self._size >= BODY_BUFFER
+        was_full = self.full
         self._size += len(data)
-        if self._size >= BODY_BUFFER and not full:
+        if self.full and not was_full:
             self._connection.hold()
         self._wake()
 
