@@ -28,6 +28,9 @@ from pydantic import Field
 from sse_proxy.contract.http import Cors as Cors
 from sse_proxy.contract.http import Header as Header
 from sse_proxy.contract.http import HeaderChanges as HeaderChanges
+from sse_proxy.contract.limits import GatewayLimits as GatewayLimits
+from sse_proxy.contract.limits import Limits as Limits
+from sse_proxy.contract.limits import Rate as Rate
 from sse_proxy.contract.model import ConfigModel as ConfigModel
 from sse_proxy.contract.model import Seconds as Seconds
 from sse_proxy.contract.upstream import CREDENTIALS_SLOT as CREDENTIALS_SLOT
@@ -109,6 +112,7 @@ class Api(RouteKey):
     """For upstream's responses; the gateway's own stay as they are."""
     cors: Cors | None = None
     """None: what the target says of CORS passes as it came."""
+    limits: Limits = Limits()
     secrets: str | None = None
     """What it needs that is secret: a key of `SecretShard.secrets`. None: nothing."""
 
@@ -133,6 +137,7 @@ class Settings(ConfigModel):
     namespace: str
     name: str
     targets: TargetGuard = TargetGuard()
+    limits: GatewayLimits = GatewayLimits()
 
 
 class Shard(ConfigModel):

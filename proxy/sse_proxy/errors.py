@@ -32,6 +32,10 @@ class TargetDeniedError(OSError):
     goes on with the host's next address."""
 
 
+class BodyTooLargeError(Exception):
+    """The body of a client's request has more bytes than the API takes."""
+
+
 class RequestBrokenError(Exception):
     """The body of a client's request is not well-formed, and has no end."""
 

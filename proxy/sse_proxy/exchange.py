@@ -14,9 +14,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sse_proxy import access_log, errors, headers
-from sse_proxy.config import Api, Upstream
+from sse_proxy.config import Api, GatewayLimits, Upstream
 from sse_proxy.cors import Preflight
 from sse_proxy.field_changes import UNCHANGED, FieldChanges
+from sse_proxy.limits.admission import Admission, address_key
 from sse_proxy.metrics import ApiCounts, Counts
 from sse_proxy.path import RequestTarget, parse_target, rest_of_path
 from sse_proxy.plans import Consumer
@@ -53,9 +54,11 @@ class Exchange:
         "_log",
         "_now",
         "_opened",
+        "address",
         "client",
         "consumer",
         "cors",
+        "entered",
         "first_byte_after",
         "head_after",
         "host",
@@ -79,6 +82,10 @@ class Exchange:
         self.id = secrets.token_hex(8)
         self.method = request.head.method.decode()
         self.client = request.connection.address
+        self.address = ""
+        """Whom limits take the client for."""
+        self.entered: tuple[Admission, ...] = ()
+        """Where it is counted as being under way."""
         self.host: str | None = None
         self.target: RequestTarget | None = None
         self.route: Route | None = None
@@ -92,6 +99,24 @@ class Exchange:
     def belongs_to(self, route: Route) -> None:
         """From now on it counts for this route's API."""
         self.route, self._counts = route, route.counts
+
+    def enter(self, admissions: tuple[Admission, ...]) -> Problem | None:
+        """Come in, or why not. Nothing is counted then."""
+        self.address = address_key(self.client or "")
+        now = self._now()
+        for admission in admissions:
+            if (refusal := admission.refusal(self.address, now)) is not None:
+                return refusal
+        for admission in admissions:
+            admission.occupancy.enter(self.address)
+        self.entered = admissions
+        return None
+
+    def leave(self) -> None:
+        """It is no longer under way."""
+        for admission in self.entered:
+            admission.occupancy.leave(self.address)
+        self.entered = ()
 
     def head_sent(self, status: int, *, stream: bool) -> None:
         """Upstream's response head is on its way to the client."""
@@ -111,6 +136,7 @@ class Exchange:
 
     def relayed(self, reason: CloseReason, bytes_sent: int) -> None:
         """The response has ended."""
+        self.leave()
         now = self._now()
         counts = self._counts
         counts.response_bytes += bytes_sent
@@ -126,6 +152,7 @@ class Exchange:
 
     def refused(self, problem: Problem) -> None:
         """The gateway answered itself."""
+        self.leave()
         self.status = problem.status
         self._counts.refused[problem.reason] = self._counts.refused.get(problem.reason, 0) + 1
         self._count_status()
@@ -139,6 +166,7 @@ class Exchange:
 
     def abandoned(self) -> None:
         """The client went away before there was a response."""
+        self.leave()
         self._count_status()
         self._write("request", {"reason": CloseReason.CLIENT.value, **self._times(self._now())})
 
@@ -194,6 +222,8 @@ class Exchanges:
         self.live: LiveExchanges[Relay] = LiveExchanges()
         self.accounts: dict[Relay, Exchange] = {}
         """The account of each relay under way."""
+        self.admission = Admission(GatewayLimits())
+        """The limits of the gateway as a whole."""
         self.closing = False
         """When set, every client connection is closed after its answer."""
         self._pool = pool
@@ -220,7 +250,7 @@ class Exchanges:
     async def _answer(self, request: Request, account: Exchange) -> None:
         admitted = await self._admit(request, account)
         if isinstance(admitted, Problem):
-            self._refuse(request, account, admitted)
+            self._refuse(request, account, admitted, close=admitted.status == 413)
             return
         if isinstance(admitted, Preflight):
             self._answer_preflight(request, account, admitted)
@@ -244,6 +274,8 @@ class Exchanges:
             status = _GATEWAY_STATUS.get(type(error), 502)
             problem = Problem(status, error.reason, retry_after=_RETRY_AFTER.get(type(error)))
             self._refuse(request, account, problem)
+        except errors.BodyTooLargeError:
+            self._refuse(request, account, _body_too_large(route.api), close=True)
         except errors.RequestBrokenError:
             self._refuse(request, account, Problem(400, "BadRequest"), close=True)
 
@@ -284,6 +316,10 @@ class Exchanges:
         if isinstance(consumer, Problem):
             return consumer
         account.consumer = consumer
+        if (refusal := account.enter((self.admission, route.admission))) is not None:
+            return refusal
+        if _too_large(int(request.head.length or 0), route.api):
+            return _body_too_large(route.api)
         endpoint = route.targets.next()
         if endpoint is None:
             return Problem(503, "NoEndpoint", retry_after=30)
@@ -331,9 +367,9 @@ class Exchanges:
             self.accounts[relay] = account
             self.live.add(relay)
             try:
-                _ask(request, relay, lease, head)
+                _ask(request, relay, lease, head, api.limits.request_body)
                 await relay.answer()
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, errors.BodyTooLargeError):
                 relay.client_lost()
                 raise
             failure = relay.failure
@@ -374,13 +410,23 @@ class Exchanges:
             relay.client.answered(keep_alive=relay.keep_alive)
 
 
-def _ask(request: Request, relay: Relay, lease: Lease, head: bytes) -> None:
-    """Send a request to upstream: at once what has come of it, and the rest as it comes."""
+def _too_large(size: int, api: Api) -> bool:
+    return api.limits.request_body is not None and size > api.limits.request_body
+
+
+def _body_too_large(api: Api) -> Problem:
+    return Problem(413, "BodyTooLarge", f"The body may have {api.limits.request_body} bytes.")
+
+
+def _ask(request: Request, relay: Relay, lease: Lease, head: bytes, most: int | None) -> None:
+    """Send a request to upstream: at once what has come of it, and the rest as it comes, `most` bytes of body at most.
+    Raises BodyTooLargeError."""
     upstream, body = lease.connection, request.body
     upstream.begin(relay, to_head_request=request.head.method == b"HEAD")
     chunked = request.head.chunked
     if body is None or body.complete:
         data = body.take() if body is not None else b""
+        _check_size(len(data), most)
         upstream.send(head + (chunk(data) + LAST_CHUNK if chunked else data))
         relay.request_complete = True
         relay.waiting_for_upstream()
@@ -388,13 +434,26 @@ def _ask(request: Request, relay: Relay, lease: Lease, head: bytes) -> None:
         if request.get(b"expect") is not None and not request.head.one_zero:
             request.connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         upstream.send(head)
-        relay.upload_with(asyncio.create_task(_upload(body, relay, lease, chunked=chunked)))
+        relay.upload_with(asyncio.create_task(_upload(body, relay, lease, most, chunked=chunked)))
 
 
-async def _upload(body: RequestBody, relay: Relay, lease: Lease, *, chunked: bool) -> None:
-    """Send a request body on as it comes, no faster than upstream takes it."""
+def _check_size(size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        raise errors.BodyTooLargeError
+
+
+async def _upload(body: RequestBody, relay: Relay, lease: Lease, most: int | None, *, chunked: bool) -> None:
+    """Send a request body on as it comes, no faster than upstream takes it. Raises BodyTooLargeError: upstream does not
+    get the end of such a body, and a response that is under way is broken off."""
     connection = lease.connection
+    size = 0
     while data := await body.read():
+        size += len(data)
+        try:
+            _check_size(size, most)
+        except errors.BodyTooLargeError:
+            relay.end_if_begun(CloseReason.LIMIT)
+            raise
         connection.send(chunk(data) if chunked else data)
         relay.waiting_for_upstream()
         try:

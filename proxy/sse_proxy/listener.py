@@ -19,9 +19,10 @@ import math
 import socket
 import struct
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
+from sse_proxy.config import GatewayLimits
 from sse_proxy.errors import ListenError
 from sse_proxy.problem import Problem
 from sse_proxy.request import Request, RequestBody
@@ -48,6 +49,17 @@ class ListenerLimits(HeadLimits):
     """Seconds from a head's first byte to its end; beyond: 408."""
     idle_timeout: float = 75.0
     """Seconds that a connection may wait for its next request."""
+
+    def given(self, limits: GatewayLimits) -> ListenerLimits:
+        """These limits, but for what the config says of a request's head."""
+        head = limits.request_head or self.head
+        return replace(
+            self,
+            request_line=limits.request_line or self.request_line,
+            header_fields=limits.header_fields or self.header_fields,
+            head=max(head, limits.request_line or 0),
+            header_field=head if limits.request_head else self.header_field,
+        )
 
 
 class Downstream(Protocol):
@@ -371,6 +383,7 @@ class Listener:
     ) -> None:
         self.handler = handler
         self.limits = limits
+        """A connection keeps those for heads that it began with."""
         self.deadlines = deadlines
         self.refused = refused
         self.connections: set[ClientConnection] = set()

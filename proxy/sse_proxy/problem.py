@@ -12,6 +12,11 @@ TYPE_PREFIX = "urn:sse-gateway:problem:"
 _TITLES = {
     "BadPath": "The request target is refused",
     "BadRequest": "The request is not well-formed HTTP",
+    "BodyTooLarge": "The request's body is too large",
+    "TooManyStreams": "As many streams are open as may be",
+    "TooManyStreamsOfClient": "This client has as many streams open as it may",
+    "TooManyRequests": "More requests come than may",
+    "TooManyRequestsOfClient": "This client sends more requests than it may",
     "OriginNotAllowed": "Pages of this origin may not read the API",
     "UnknownPath": "No API is served here",
     "MethodNotAllowed": "The gateway does not relay this method",

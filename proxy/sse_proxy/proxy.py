@@ -21,6 +21,7 @@ from aiohttp import web
 from sse_proxy import access_log, admin, observations, route
 from sse_proxy.config import SCHEMA_VERSION, GatewayConfig
 from sse_proxy.exchange import Exchanges
+from sse_proxy.limits.admission import Admission
 from sse_proxy.listener import Listener, ListenerLimits, listen
 from sse_proxy.metrics import Counts
 from sse_proxy.problem import Problem
@@ -115,6 +116,9 @@ class Proxy:
         self._pool.guard(guard)
         self._pool.keep_only(table.origins())
         self._exchanges.table = table
+        limits = config.settings.limits
+        self._exchanges.admission = Admission(limits, self._exchanges.admission)
+        self._listener.limits = self._options.limits.given(limits)
         self._config, self._state = config, state
         self._counts.keep_only(table.routes)
         self._counts.config_revision = config.revision

@@ -9,6 +9,7 @@ from sse_proxy.config import CREDENTIALS_SLOT, Api, ApiSecrets, GatewayConfig, U
 from sse_proxy.cors import Cors
 from sse_proxy.errors import TargetError
 from sse_proxy.field_changes import FieldChanges, field_changes
+from sse_proxy.limits.admission import Admission
 from sse_proxy.metrics import ApiCounts, Counts
 from sse_proxy.observations import Observations
 from sse_proxy.plans import Plan, plan_for
@@ -33,6 +34,7 @@ class Route:
     request_changes: FieldChanges
     response_changes: FieldChanges
     cors: Cors | None
+    admission: Admission
 
     @property
     def hostnames(self) -> tuple[str, ...]:
@@ -98,4 +100,5 @@ def _route(api: Api, before: Route | None, secrets: Mapping[str, ApiSecrets], co
         request_changes=field_changes(api.request_headers).then(credential_changes(credentials, credentials_value)),
         response_changes=field_changes(api.response_headers),
         cors=Cors(api.cors) if api.cors is not None else None,
+        admission=Admission(api.limits, before.admission if before is not None else None),
     )

@@ -21,6 +21,7 @@ from sse_operator.api.fields import (
     unique,
 )
 from sse_operator.api.http import RequestSpec, ResponseSpec
+from sse_operator.api.limits import LimitsSpec
 from sse_operator.api.model import ApiModel
 from sse_operator.api.upstream import UpstreamSpec
 
@@ -108,6 +109,8 @@ class SseApiSpec(ApiModel):
     cors: CorsSpec | None = None
     """Which web pages of other origins may read the API. Without it, what the target says of CORS passes as it came;
     with it, the gateway alone speaks, on its own answers too."""
+    limits: LimitsSpec | None = None
+    """What clients may ask of the API. What is not given comes from the gateway's defaults."""
     suspend: bool | None = None
     """True answers 503 with Retry-After and keeps the object and its context-path."""
 

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from sse_operator.api.conditions import Conditions
 from sse_operator.api.exposure import HttpRouteSpec, IngressSpec, ServiceSpec
 from sse_operator.api.fields import CEL_RULES, Duration
+from sse_operator.api.limits import GatewayLimitsSpec, LimitsSpec
 from sse_operator.api.model import ApiModel
 from sse_operator.api.sse_api import TimeoutsSpec
 
@@ -90,6 +91,8 @@ class GatewayDefaults(ApiModel):
 
     timeouts: TimeoutsSpec | None = None
     """Default timeouts."""
+    limits: LimitsSpec | None = None
+    """Default limits, for each SseApi on its own."""
 
 
 class Drain(ApiModel):
@@ -110,6 +113,8 @@ class SseGatewaySpec(ApiModel):
     """Whether a context-path may lie under or above one of another namespace. Default false."""
     defaults: GatewayDefaults | None = None
     """What the gateway's SseApis get where they say nothing."""
+    limits: GatewayLimitsSpec | None = None
+    """What clients may ask of all SseApis together, and how large a request's head may be."""
     drain: Drain | None = None
     """How proxy pods end."""
     service: ServiceSpec | None = None

@@ -10,6 +10,7 @@ from sse_operator.api.sse_api import SseApiSpec, TimeoutsSpec
 from sse_operator.api.sse_gateway import GatewayDefaults
 from sse_operator.compiler.claims import ANY_HOST
 from sse_operator.compiler.http import cors_of, header_changes
+from sse_operator.compiler.limits import limits_of
 from sse_operator.compiler.secrets import Referenced
 from sse_operator.compiler.upstream import upstream_of
 from sse_proxy.config import Api, ApiSecrets, Endpoint, Keyless, Timeouts, Unavailable
@@ -57,6 +58,7 @@ def entry_of(
         request_headers=header_changes(spec.request.headers if spec.request else None),
         response_headers=header_changes(spec.response.headers if spec.response else None),
         cors=cors_of(spec.cors),
+        limits=limits_of(spec.limits, defaults.limits if defaults else None),
     )
     if referenced.unresolved:
         unavailable = entry.unavailable or _unavailable(referenced.unresolved[0].reason)

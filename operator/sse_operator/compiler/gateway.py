@@ -12,6 +12,7 @@ from sse_operator.api.sse_gateway import SseGatewaySpec
 from sse_operator.compiler.attach import may_attach
 from sse_operator.compiler.claims import ANY_HOST, Holding, Refusal, Route, settle
 from sse_operator.compiler.entries import entry_of, unavailable_entry
+from sse_operator.compiler.limits import gateway_limits_of
 from sse_operator.compiler.model import ApiResult, CompiledGateway, Environment, GatewayInputs
 from sse_operator.compiler.reasons import SSE_API_REASONS, SSE_GATEWAY_REASONS
 from sse_operator.compiler.secrets import Referenced
@@ -31,7 +32,13 @@ def compile_gateway(inputs: GatewayInputs, environment: Environment, now: dateti
     being deleted, or has faults), there is no config to write: what its proxies serve stays as it is, and what its
     SseApis hold stays theirs. One SseApi that cannot be compiled harms no other."""
     namespace, _, name = inputs.key.partition("/")
-    settings = Settings(namespace=namespace, name=name, targets=environment.targets)
+    spec = inputs.gateway.spec if inputs.gateway else None
+    settings = Settings(
+        namespace=namespace,
+        name=name,
+        targets=environment.targets,
+        limits=gateway_limits_of(spec.limits if spec else None),
+    )
     apis = [api for api in inputs.apis if api.metadata.deletion_timestamp is None]
     gateway = inputs.gateway
     if gateway is None or gateway.metadata.deletion_timestamp is not None:

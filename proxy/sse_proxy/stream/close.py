@@ -21,6 +21,8 @@ class CloseReason(StrEnum):
     """The response took longer than `timeouts.stream`."""
     WRITE_TIMEOUT = "write_timeout"
     """The client took no byte for `timeouts.write`."""
+    LIMIT = "limit"
+    """The client sent more than a limit lets it, while its response was under way."""
     DRAIN = "drain"
     """The proxy is being stopped."""
     REMOVED = "removed"

@@ -291,6 +291,11 @@ class Relay:
         self._release(reuse=False)
         self._conclude()
 
+    def end_if_begun(self, reason: CloseReason) -> None:
+        """Break the response off if its head is sent; else nothing happens."""
+        if self._opened is not None:
+            self.end(reason)
+
     def look(self, now: float) -> float | None:
         """Part of `Timed`: what is overdue."""
         if self.finished:

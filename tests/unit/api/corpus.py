@@ -551,6 +551,33 @@ CORS_BAD: list[Any] = [
     {"allowOrigins": [ORIGIN], "allowOrigin": "*"},
 ]
 
+LIMITS_GOOD: list[Any] = [
+    None,
+    {},
+    {"streams": 0, "streamsPerClientAddress": 1_000_000, "requestBodySize": "10Mi"},
+    {"requestRate": {"requests": 0}},
+    {"requestRate": {"requests": 5, "per": "1m", "burst": 1}},
+    {"requestRate": {"requests": 5, "per": "1h"}, "requestRatePerClientAddress": {"requests": 1, "per": "1ms"}},
+    *({"requestBodySize": size} for size in ("0", "1", "65536", "64Ki", "9999999Gi")),
+]
+
+LIMITS_BAD: list[Any] = [
+    [],
+    {"streams": -1},
+    {"streams": 1_000_001},
+    {"streams": "5"},
+    {"streams": True},
+    {"stream": 5},
+    {"requestRate": 5},
+    {"requestRate": {}},
+    {"requestRate": {"requests": -1}},
+    {"requestRate": {"requests": 5, "per": "0s"}},
+    {"requestRate": {"requests": 5, "per": "1h1ms"}},
+    {"requestRate": {"requests": 5, "per": 60}},
+    {"requestRate": {"requests": 5, "burst": 0}},
+    *({"requestBodySize": size} for size in ("", "1k", "1KB", "01", "-1", "1.5Mi", "1Mi\n", " 1", "10000000", 1, 1.5)),
+]
+
 GATEWAYS_OWN = ["Host", "hOST", "Via", "Accept-Encoding", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Port"]
 """Request fields that the gateway sets itself."""
 
@@ -583,6 +610,11 @@ GATEWAY_SPECS: list[tuple[str, Any, bool]] = [
     ("empty defaults", {"defaults": {}}, True),
     ("bad default", {"defaults": {"timeouts": {"idle": "70"}}}, False),
     ("unknown default", {"defaults": {"timeout": {}}}, False),
+    ("gateway limits", {"limits": {"streams": 5, "streamsPerClientAddress": 0}}, True),
+    ("head limits", {"limits": {"requestTargetSize": 1024, "requestHeaders": 16, "requestHeadSize": 1048576}}, True),
+    ("head too small", {"limits": {"requestHeadSize": 1023}}, False),
+    ("too few headers", {"limits": {"requestHeaders": 15}}, False),
+    ("an API's limit for a gateway", {"limits": {"requestRate": {"requests": 1}}}, False),
     ("drain", {"drain": {"period": "30s"}}, True),
     ("bad drain", {"drain": {"period": "-1s"}}, False),
     ("empty allowedNamespaces", {"allowedNamespaces": {}}, True),
@@ -631,6 +663,10 @@ def cases() -> Iterator[Case]:
     for value in (*ENDPOINTS_GOOD, *ENDPOINTS_BAD):
         spec = api_spec(target=GONE, endpoints=value)
         yield Case(f"endpoints={value!r:.60}", "SseApi", spec, any(value is each for each in ENDPOINTS_GOOD))
+    for value in (*LIMITS_GOOD, *LIMITS_BAD):
+        is_good = any(value is each for each in LIMITS_GOOD)
+        yield Case(f"limits={value!r:.90}", "SseApi", api_spec(limits=value), is_good)
+        yield Case(f"gateway: defaults.limits={value!r:.90}", "SseGateway", {"defaults": {"limits": value}}, is_good)
     for value in (*CORS_GOOD, *CORS_BAD):
         is_good = any(value is each for each in CORS_GOOD)
         yield Case(f"cors={value!r:.90}", "SseApi", api_spec(cors=value), is_good)
