@@ -11,9 +11,9 @@ run: $(VENV)/.run
 test: lint
 	@$(PYTHON) -m pytest
 
-# The whole on a kind cluster: images, chart, tests/e2e.
+# The whole on a kind cluster: images, chart, tests/e2e; ARGS are pytest's.
 e2e: $(VENV)/.test
-	@scripts/e2e
+	@scripts/e2e $(ARGS)
 
 lint: $(VENV)/.test
 	@scripts/lint

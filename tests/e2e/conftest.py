@@ -1,7 +1,7 @@
 """One release for all scenarios, in the order of a life: installed, changed, disturbed, upgraded, uninstalled.
 
 The cluster is the one of KUBECONFIG. Its nodes must have the images, or SSE_GATEWAY_E2E_REGISTRY say where they are.
-`scripts/e2e` does all of that. SSE_GATEWAY_E2E_RECORD=1 writes the figures into docs/testing.md.
+`scripts/e2e` does all of that.
 """
 
 import os
@@ -15,8 +15,12 @@ from e2e.kube import Namespace, call, gateway, settled, until
 from e2e.release import Release
 from e2e.traffic import Source
 
-ORDER = ["install", "changes", "disruption", "operator", "gitops", "security", "release"]
+ORDER = ["install", "changes", "exposure", "disruption", "operator", "gitops", "security", "release"]
 FIGURES = pytest.StashKey[Figures]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record", action="store_true", help="write the figures into docs/testing.md")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     figures = config.stash[FIGURES]
     if figures.rows:
         terminalreporter.write_line(f"\n{figures.table()}")
-        if os.environ.get("SSE_GATEWAY_E2E_RECORD"):
+        if config.getoption("--record"):
             figures.record()
 
 
