@@ -13,6 +13,9 @@ REVISION = f"{GROUP}/config-revision"
 """Annotation of a pod: the config revision that it was last nudged to. Any change of it makes the kubelet refresh the
 mounted config at once instead of within its sync period (about a minute)."""
 
+MOST_NUDGES = 6
+"""How often a pod is nudged to one revision. Whatever it still lacks then, it is no nudge."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProxyPod:
@@ -27,12 +30,21 @@ class ProxyPod:
     leaving: bool
     """It is being deleted, or has ended."""
     nudged_to: str
-    """Value of the annotation `REVISION`."""
+    """Value of the annotation `REVISION`: the revision, and with the second nudge to it a number, as in `12.2`."""
 
     @property
     def serves(self) -> bool:
         """Whether the gateway's Service sends requests to it."""
         return self.ready and not self.leaving and bool(self.address)
+
+    def next_nudge(self, revision: int, *, again: bool) -> str | None:
+        """The value of the annotation that nudges the pod to the revision; None where that has been done. `again`
+        nudges a pod once more, since a kubelet whose watch is broken refreshes the mount with what it had."""
+        nudged_to, _, times = self.nudged_to.partition(".")
+        if nudged_to != str(revision):
+            return str(revision)
+        count = int(times) if times.isdecimal() else 1
+        return f"{revision}.{count + 1}" if again and count < MOST_NUDGES else None
 
 
 def read_pod(document: Mapping[str, Any]) -> ProxyPod:

@@ -90,9 +90,9 @@ class Proxies:
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
 
-    async def nudge(self, pod: ProxyPod, revision: int) -> None:
+    async def nudge(self, pod: ProxyPod, to: str) -> None:
         """Change the pod's annotation, which makes its kubelet refresh the mounted config at once."""
-        patch = {"metadata": {"annotations": {REVISION: str(revision)}}}
+        patch = {"metadata": {"annotations": {REVISION: to}}}
         try:
             document = await self._api.merge(PODS, pod.namespace, pod.name, patch)
         except ApiServerError as error:

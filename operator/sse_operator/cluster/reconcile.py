@@ -43,6 +43,9 @@ logger = logging.getLogger(__name__)
 NUDGE_INTERVAL = 1.0
 """Seconds between two nudges of a gateway's pods."""
 
+NUDGE_AGAIN = 10.0
+"""Seconds until a pod that has not loaded what it was nudged to is nudged again."""
+
 FIRST_ASK, LONGEST_ASK = 0.2, 5.0
 """Seconds between two questions to proxies that have not loaded the config yet; doubles each time."""
 
@@ -230,19 +233,20 @@ class Reconciler:
     async def _nudge(self, key: str, names: set[str], revision: int) -> None:
         if not self._nudges:
             return
-        pods = [
-            pod
+        elapsed = self._clock() - self._nudged.get(key, float("-inf"))
+        nudges = [
+            (pod, to)
             for pod in self._store.pods.of_gateway(key)
-            if pod.name in names and not pod.leaving and pod.nudged_to != str(revision)
+            if pod.name in names and not pod.leaving
+            if (to := pod.next_nudge(revision, again=elapsed >= NUDGE_AGAIN))
         ]
-        if not pods:
+        if not nudges:
             return
-        remaining = self._nudged.get(key, float("-inf")) + NUDGE_INTERVAL - self._clock()
-        if remaining > 0:
-            self._again(key, remaining)
+        if elapsed < NUDGE_INTERVAL:
+            self._again(key, NUDGE_INTERVAL - elapsed)
             return
         self._nudged[key] = self._clock()
-        await settle(*(self._proxies.nudge(pod, revision) for pod in pods))
+        await settle(*(self._proxies.nudge(pod, to) for pod, to in nudges))
 
     # Statuses
 
