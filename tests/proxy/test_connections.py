@@ -143,36 +143,6 @@ async def test_what_cannot_be_read_is_answered_after_what_came_before(gateway: G
     assert len(origin.calls._queue) == 2  # type: ignore[attr-defined]
 
 
-async def test_body_is_held_back_until_it_is_read(gateway: Gateway, origin: Origin) -> None:
-    """A pipelined request waits for its turn, and its body with it."""
-
-    async def answer(call: Call) -> None:
-        if call.line.startswith("GET"):
-            await asyncio.sleep(0.3)
-            await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        else:
-            body = await call.reader.readexactly(16 << 20)
-            await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + body[-1:])
-
-    origin.answer = answer
-    gateway.load(api(origin.url()))
-    client = await gateway.connect()
-    await client.send(b"GET /sse HTTP/1.1\r\nHost: a\r\n\r\n")
-    sending = asyncio.create_task(
-        client.send(b"POST /sse HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (16 << 20) + b"x" * (16 << 20))
-    )
-    await asyncio.sleep(0.2)
-    (connection,) = gateway.proxy._listener.connections
-    (waiting,) = connection._waiting
-    assert isinstance(waiting, Request)
-    assert waiting.body is not None
-    assert BODY_BUFFER <= waiting.body._size < 8 * BODY_BUFFER
-    assert (await client.head()).status == 200
-    assert (await client.head()).status == 200
-    assert await client.exactly(1) == b"x"
-    await sending
-
-
 async def test_stop_lets_an_answer_come_to_its_end(gateway: Gateway, origin: Origin) -> None:
     go_on = asyncio.Event()
 
