@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for `from apiserver.control_plane import …` in the tests
 
 from apiserver import control_plane as harness
+from apiserver.operator_process import grant
 
 CRDS = Path(__file__).parents[2] / "deploy" / "crds"
 
@@ -26,6 +27,12 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[harness.ControlPla
     with harness.ControlPlane() as running:
         running.install_crds(CRDS)
         yield running
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(control_plane: harness.ControlPlane) -> Path:
+    """Of the operator's ServiceAccount, with the rights of deploy/rbac.yaml and no others."""
+    return grant(control_plane)
 
 
 @pytest.fixture

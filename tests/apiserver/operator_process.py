@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -47,19 +48,33 @@ def grant(control_plane: ControlPlane) -> Path:
 
 
 class OperatorProcess:
-    """`sse-gateway operator`, from `start` to `stop`, again and again. Its log goes to `log`."""
+    """`sse-gateway operator`, from `start` to `stop`, again and again. Its log goes to `log`.
 
-    def __init__(self, kubeconfig: Path, log: Path, *, health_port: int, flags: Sequence[str] = ()) -> None:
+    `program` is what Python is to run instead of the command itself."""
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        log: Path,
+        *,
+        flags: Sequence[str] = (),
+        program: Sequence[str] = ("-m", "sse_operator.command"),
+    ) -> None:
         self.log = log
         self._kubeconfig = kubeconfig
-        self._health = f"http://127.0.0.1:{health_port}/livez"
+        self._program = program
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            health = f"127.0.0.1:{probe.getsockname()[1]}"
+        self._health = f"http://{health}"
         self._flags = [
-            f"--health-address=127.0.0.1:{health_port}",
+            f"--health-address={health}",
             f"--operator-namespace={NAMESPACE}",
             "--allow-target-networks=127.0.0.0/8",
             "--image=sse-gateway:test",
             *flags,
         ]
+        self._offset = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -70,23 +85,48 @@ class OperatorProcess:
         self.stop()
 
     def start(self) -> None:
-        """Start it, and return when it answers that it is alive and leads."""
+        """Start it, and return when it is ready and leads."""
+        self.spawn()
+        deadline = time.monotonic() + START_TIMEOUT
+        while not (self.leads() and self.answers("/readyz")):
+            if not self.running or time.monotonic() > deadline:
+                raise AssertionError(f"the operator did not start:\n{self.log.read_text()[-3000:]}")
+            time.sleep(0.02)
+
+    def spawn(self) -> None:
+        """Start it, and return at once."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SSE_GATEWAY_")}
         environment |= {"KUBECONFIG": str(self._kubeconfig)}
         with self.log.open("ab") as log:
-            offset = log.tell()
+            self._offset = log.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sse_operator.command", "operator", *self._flags],
+                [sys.executable, *self._program, "operator", *self._flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=environment,
             )
-        deadline = time.monotonic() + START_TIMEOUT
-        while not (any(line.get("message") == "leading" for line in self.lines(offset)) and self._alive()):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the operator did not start:\n{self.log.read_text()[-3000:]}")
-            time.sleep(0.02)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def leads(self) -> bool:
+        """Whether it has said so since it was started."""
+        return any(line.get("message") == "leading" for line in self.lines(self._offset))
+
+    def send(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process
+        self._process.send_signal(number)
+
+    def wait(self, timeout: float) -> int:
+        """Its exit code, once it has ended by itself."""
+        assert self._process
+        code = self._process.wait(timeout)
+        self._process = None
+        return code
 
     def stop(self, number: int = signal.SIGTERM) -> int | None:
         """End it with a signal: its exit code; None where it does not run."""
@@ -105,7 +145,15 @@ class OperatorProcess:
                 lines.append(json.loads(line))
         return lines
 
-    def _alive(self) -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(self._health, timeout=5) as answer:
+    def answers(self, path: str) -> bool:
+        """Whether the health port has good news at `/livez` or `/readyz`."""
+        with contextlib.suppress(OSError), urllib.request.urlopen(self._health + path, timeout=5) as answer:
             return bool(answer.status == 200)
         return False
+
+    def metrics(self) -> dict[str, float]:
+        """What it counts, by name and labels."""
+        with urllib.request.urlopen(f"{self._health}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from apiserver.control_plane import ApiError, ControlPlane
 from apiserver.node import Node, RunningPod
-from apiserver.operator_process import USER, OperatorProcess, grant
+from apiserver.operator_process import USER, OperatorProcess
 from sse_operator.local.demo_source import DemoSource
 
 API_VERSION = "sse-gateway.dev/v1alpha1"
@@ -33,15 +32,12 @@ DEMO = {"Authorization": "Basic " + base64.b64encode(b"demo:demo").decode()}
 Document = dict[str, Any]
 
 
-@pytest.fixture(scope="session")
-def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+@pytest.fixture(scope="module")
+def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
     """One operator for all tests, with the rights of deploy/rbac.yaml and no others."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("operator") / "log"
     flags = ["--default-gateway-grace=1s", "--sweep-interval=1h"]
-    with OperatorProcess(grant(control_plane), log, health_port=port, flags=flags) as process:
+    with OperatorProcess(operator_kubeconfig, log, flags=flags) as process:
         yield process
         code = process.stop()
     assert code == 0, log.read_text()[-3000:]
@@ -107,13 +103,13 @@ class Cluster:
         return found
 
     def writes(self) -> list[str]:
-        """What the operator wrote so far, in any namespace, its lease aside."""
+        """What the operator wrote so far, in any namespace, its lease and Events aside."""
         return [
             f"{event['verb']} {event['requestURI']} {event['responseStatus']['code']}"
             for event in self.control_plane.audit_events()
             if event["user"]["username"] == USER
             and event["verb"] not in ("get", "list", "watch")
-            and event["objectRef"]["resource"] != "leases"
+            and event["objectRef"]["resource"] not in ("leases", "events")
         ]
 
 
@@ -427,6 +423,44 @@ async def test_the_default_gateway_goes_with_its_last_user_unless_somebody_adopt
     await cluster.until("SseGateway", "default", lambda it: it["status"].get("attached") == 0)
     await asyncio.sleep(1.5)  # the grace period of this operator, and something
     assert await cluster.get("SseGateway", "default")
+
+
+async def test_events_tell_the_story_once(cluster: Cluster) -> None:
+    spec = {"contextPath": "/prices", "target": "https://origin.example/sse", "gatewayRef": {"name": "edge"}}
+    await cluster.apply("SseApi", "prices", spec)
+    await cluster.until("SseApi", "prices", refused("GatewayNotFound"))
+    await cluster.apply("SseGateway", "edge", {"replicas": 0})
+    await cluster.until("SseGateway", "edge", refused("ScaledToZero"))
+    await cluster.apply("SseGateway", "edge", {"replicas": 1})
+    await cluster.until("SseGateway", "edge", refused("NoReadyProxy"))
+
+    async def events() -> list[tuple[str, str, str, int]]:
+        path = f"/api/v1/namespaces/{cluster.namespace}/events"
+        listed = await asyncio.to_thread(cluster.control_plane.request, "GET", path)
+        items = sorted(listed["items"], key=lambda it: int(it["metadata"]["resourceVersion"]))
+        return [(it["involvedObject"]["name"], it["type"], it["reason"], it["count"]) for it in items]
+
+    expected = [
+        ("prices", "Warning", "GatewayNotFound", 1),
+        ("edge", "Normal", "ScaledToZero", 1),
+        ("edge", "Warning", "NoReadyProxy", 1),
+    ]
+    async with asyncio.timeout(10):
+        while (seen := await events()) != expected:
+            assert len(seen) <= len(expected), seen
+            await asyncio.sleep(0.05)
+
+
+async def test_what_the_operator_counts(cluster: Cluster, operator: OperatorProcess) -> None:
+    await cluster.apply("SseApi", "prices", {"contextPath": "/prices", "target": "https://origin.example/sse"})
+    await cluster.until("SseApi", "prices", refused("NoReadyProxy"))
+    metrics = await asyncio.to_thread(operator.metrics)
+    assert metrics["sse_gateway_operator_leader"] == 1
+    assert 0 <= metrics["sse_gateway_operator_sweep_age_seconds"] < 3600
+    assert metrics["sse_gateway_operator_queue_depth"] >= 0
+    assert metrics['sse_gateway_operator_reconcile_seconds_count{result="done"}'] > 0
+    assert metrics['sse_gateway_operator_api_requests_total{code="200",verb="watch"}'] > 0
+    assert metrics['sse_gateway_operator_api_requests_total{code="201",verb="patch"}'] > 0
 
 
 @pytest.mark.parametrize(

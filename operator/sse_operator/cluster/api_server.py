@@ -20,6 +20,8 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from sse_operator.cluster.errors import ApiServerError, ApiServerUnreachableError
 from sse_operator.cluster.kinds import Kind
+from sse_operator.cluster.metrics import Metrics
+from sse_operator.cluster.watch_requests import watch_requests
 from sse_operator.resources.names import MANAGER, Object
 
 REQUEST_TIMEOUT = 20.0
@@ -29,18 +31,21 @@ PAGE = 500
 APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
 
+VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
 
 class ApiServer:
     """The API server as the operator's ServiceAccount, or as the kubeconfig's user, sees it."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, metrics: Metrics) -> None:
         self._configuration = configuration
+        self._metrics = metrics
         self._client = ApiClient(configuration)
         self.fence: Callable[[], None] = lambda: None
         """Called before every write; raises where this process must not write (see `lease`)."""
 
     @classmethod
-    async def connect(cls) -> ApiServer:
+    async def connect(cls, metrics: Metrics) -> ApiServer:
         """With the pod's ServiceAccount in a cluster, else with the kubeconfig. Raises ApiServerUnreachableError."""
         configuration = Configuration()
         try:
@@ -50,7 +55,7 @@ class ApiServer:
                 await kubernetes_config.load_kube_config(client_configuration=configuration)
         except (kubernetes_config.ConfigException, OSError) as error:
             raise ApiServerUnreachableError(f"no way to log in: {error}") from error
-        return cls(configuration)
+        return cls(configuration, metrics)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -61,11 +66,11 @@ class ApiServer:
         """Host name or address of the API server."""
         return urlsplit(self._configuration.host).hostname or ""
 
-    async def login(self) -> kopf.ConnectionInfo:
-        """What kopf needs to log in as we do."""
+    async def login(self) -> kopf.AiohttpSession:
+        """What kopf needs to log in as we do; its requests are counted with ours."""
         configuration = self._configuration
         scheme, _, token = (await self._authorization()).partition(" ")
-        return kopf.ConnectionInfo(
+        info = kopf.ConnectionInfo(
             server=configuration.host,
             ca_path=configuration.ssl_ca_cert,
             insecure=not configuration.verify_ssl,
@@ -76,6 +81,12 @@ class ApiServer:
             certificate_path=configuration.cert_file,
             private_key_path=configuration.key_file,
         )
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
+            headers=info.as_http_headers(),
+            trace_configs=[watch_requests(self._metrics)],
+        )
+        return kopf.AiohttpSession(server=info.server, aiohttp_session=session)
 
     async def _authorization(self) -> str:
         """The Authorization header's value, read anew where it has expired; empty with a client certificate."""
@@ -96,7 +107,7 @@ class ApiServer:
         if kind.selector:
             query["labelSelector"] = kind.selector
         while True:
-            page = await self._request("GET", kind.path(namespace), query=query)
+            page = await self._request("GET", kind.path(namespace), query=query, verb="list")
             for item in page["items"]:  # in a list, only the list says what they are
                 item["apiVersion"], item["kind"] = kind.api_version, kind.name
             yield page["items"], int(page["metadata"]["resourceVersion"])
@@ -159,7 +170,9 @@ class ApiServer:
         query: Mapping[str, str] | None = None,
         *,
         timeout: float = REQUEST_TIMEOUT,
+        verb: str | None = None,
     ) -> Object:
+        verb = verb or VERBS[method]
         what = f"{method} {path}"
         url = f"{self._configuration.host.rstrip('/')}{path}"
         if query:
@@ -173,8 +186,10 @@ class ApiServer:
             )
             text = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._metrics.count_request(verb, None)
             detail = str(error) or type(error).__name__
             raise ApiServerUnreachableError(f"{what}: no answer from the API server: {detail}") from error
+        self._metrics.count_request(verb, response.status)
         if response.status >= 400:
             raise _refusal(what, response.status, text, response.headers.get("Retry-After"))
         answer: Object = json.loads(text)

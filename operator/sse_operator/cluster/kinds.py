@@ -60,6 +60,7 @@ HTTP_ROUTES = Kind(
     "gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", selector=OURS, comes_with="the Gateway API's CRDs"
 )
 PODS = Kind("", "v1", "pods", "Pod", selector=OURS)
+EVENTS = Kind("", "v1", "events", "Event")
 LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 ENDPOINT_SLICES = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 

@@ -74,6 +74,8 @@ class Elector:
         self._times = times
         self._clock = clock
         self._observer = Observer(identity, times)
+        self._attempted: float | None = None
+        """When the last attempt began; None before the first."""
         self._renewed: float | None = None
         """When the attempt began that renewed it last; None while it is not held."""
 
@@ -81,6 +83,13 @@ class Elector:
     def leads(self) -> bool:
         """Whether the lease is held beyond doubt."""
         return self._renewed is not None and self._clock() - self._renewed < self._times.renew_deadline
+
+    def overdue(self, now: float) -> float:
+        """For how many seconds longer than normal nobody has tried to get or renew the lease; 0 where all is well. It
+        says nothing of whether the attempts succeed."""
+        if self._attempted is None:
+            return 0.0
+        return max(now - self._attempted - self._times.duration, 0.0)
 
     def check(self) -> None:
         """Raises LeaseLostError unless the lease is held beyond doubt."""
@@ -118,7 +127,7 @@ class Elector:
         return LEASES.path(self._namespace, self._name)
 
     async def _attempt(self) -> bool:
-        began = self._clock()
+        began = self._attempted = self._clock()
         try:
             held = await self._take()
         except ApiServerError as error:

@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-FIELDS = ("gateway", "object", "lease", "identity")
+FIELDS = ("gateway", "object", "detail", "lease", "identity")
 """What a message may carry beside its text, by `extra`."""
 
 

@@ -21,8 +21,11 @@ from datetime import UTC, datetime
 from sse_operator.cluster.api_server import ApiServer
 from sse_operator.cluster.default_gateways import DefaultGateways
 from sse_operator.cluster.errors import OperatorError
+from sse_operator.cluster.events import EventWriter
+from sse_operator.cluster.health import HealthViews, serve
 from sse_operator.cluster.lease import Elector
 from sse_operator.cluster.logs import log_to_stderr
+from sse_operator.cluster.metrics import Metrics
 from sse_operator.cluster.proxies import Proxies
 from sse_operator.cluster.queue import WorkQueue
 from sse_operator.cluster.reconcile import RECONCILE_TIMEOUT, Reconciler
@@ -48,10 +51,13 @@ SWEEP_OVERDUE = 60.0
 class Operator:
     """Everything one process consists of."""
 
-    def __init__(self, settings: OperatorSettings, api: ApiServer, proxies: Proxies, store: Store) -> None:
+    def __init__(
+        self, settings: OperatorSettings, api: ApiServer, proxies: Proxies, store: Store, metrics: Metrics
+    ) -> None:
         self._settings = settings
         self._api = api
         self._store = store
+        self._metrics = metrics
         self._queue = WorkQueue(self._work, workers=settings.workers)
         self._sweeper = Sweeper(api, store, settings.namespaces, time.monotonic)
         self._elector = (
@@ -66,7 +72,9 @@ class Operator:
             else None
         )
         self._started = time.monotonic()
+        self._leads = False
         self._guarded = asyncio.Event()
+        self._events = EventWriter(api, metrics, now=lambda: datetime.now(UTC), clock=time.monotonic)
         self._reconciler = Reconciler(
             api,
             store,
@@ -77,6 +85,8 @@ class Operator:
                 settings.operator_namespace,
             ),
             Environment(default_gateway=settings.default_gateway),
+            self._events,
+            metrics,
             now=lambda: datetime.now(UTC),
             clock=time.monotonic,
             again=lambda key, delay: self._queue.add(key, delay),
@@ -84,9 +94,17 @@ class Operator:
         )
         if self._elector:
             api.fence = self._elector.check
+        metrics.read("queue_depth", "Gateways that wait to be reconciled.", self._queue.waiting)
+        metrics.read("sweep_age_seconds", "Since the last complete look at the cluster.", self._sweep_age)
+        metrics.read("leader", "1 where this process leads, else 0.", lambda: float(self._leads))
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises OperatorError."""
+        views = HealthViews(self._not_alive, self._not_ready, self._metrics.exposition)
+        async with serve(self._settings.health_address, views):
+            await self._run()
+
+    async def _run(self) -> None:
         # Before kopf: it cancels tasks that were started after it.
         engine = asyncio.create_task(self._engine(), name="engine")
         shell = asyncio.create_task(
@@ -95,9 +113,8 @@ class Operator:
                 self._store,
                 namespaces=self._settings.namespaces,
                 enqueue=lambda key: self._queue.add(key, SETTLE),
-                alive=self._check_alive,
+                inactivity_timeout=self._settings.watch_timeout,
                 stopping=engine.cancel,
-                health_address=self._settings.health_address,
             ),
             name="kopf",
         )
@@ -123,12 +140,15 @@ class Operator:
             if self._elector:
                 await self._elector.acquire()
                 group.create_task(self._elector.keep(), name="lease")
+            group.create_task(self._events.run(), name="events")
+            self._leads = True
             await self._queue.run()
 
     async def _work(self, key: str) -> None:
         await self._reconciler.work(key)
 
     def _swept(self) -> None:
+        self._reconciler.swept()
         for key in self._store.gateway_keys():
             self._queue.add(key)
 
@@ -148,24 +168,38 @@ class Operator:
                 self._swept()
             await asyncio.sleep(self._settings.sweep_interval)
 
-    def _check_alive(self) -> None:
-        """Raises what is wrong, for the liveness endpoint."""
+    def _sweep_age(self) -> float:
+        return time.monotonic() - (self._sweeper.swept_at or self._started)
+
+    def _not_alive(self) -> str | None:
         now = time.monotonic()
-        swept = self._sweeper.swept_at or self._started
-        if now - swept > self._settings.sweep_interval + SWEEP_OVERDUE:
-            raise OperatorError(f"no complete sweep for {now - swept:.0f} s")
+        if (age := self._sweep_age()) > self._settings.sweep_interval + SWEEP_OVERDUE:
+            return f"no complete sweep for {age:.0f} s"
         if (busy := self._queue.longest_active()) > RECONCILE_TIMEOUT * 1.5:
-            raise OperatorError(f"a worker has been at one gateway for {busy:.0f} s")
+            return f"a worker has been at one gateway for {busy:.0f} s"
+        if self._elector and (late := self._elector.overdue(now)):
+            return f"nobody has tried to renew the lease for {late:.0f} s too long"
+        if self._elector and self._leads and not self._elector.leads:
+            return "the lease is not held any more"
+        return None
+
+    def _not_ready(self) -> str | None:
+        if self._sweeper.swept_at is None:
+            return "the first sweep is not complete"
+        if not self._guarded.is_set():
+            return "the API server's addresses are not known"
+        return self._not_alive()
 
 
 async def operate(settings: OperatorSettings) -> None:
     """Run an operator with these settings until it is told to end. Raises OperatorError."""
     async with AsyncExitStack() as stack:
-        api = await ApiServer.connect()
+        metrics = Metrics()
+        api = await ApiServer.connect(metrics)
         stack.push_async_callback(api.close)
         store = Store(settings.default_gateway)
         proxies = await stack.enter_async_context(Proxies(api, store))
-        await Operator(settings, api, proxies, store).run()
+        await Operator(settings, api, proxies, store, metrics).run()
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -20,8 +20,10 @@ from sse_operator.cluster.api_server import ApiServer, settle
 from sse_operator.cluster.apply import Applier, name_of
 from sse_operator.cluster.default_gateways import DefaultGateways
 from sse_operator.cluster.errors import ApiServerError, LeaseLostError, ObjectRefusedError, OperatorError
+from sse_operator.cluster.events import EventWriter
 from sse_operator.cluster.kinds import CHILDREN, CONFIG_MAPS, SECRETS, kind_of
 from sse_operator.cluster.loaded import behind
+from sse_operator.cluster.metrics import Metrics
 from sse_operator.cluster.proxies import Proxies
 from sse_operator.cluster.queue import WorkFailedError
 from sse_operator.cluster.statuses import StatusWriter
@@ -78,6 +80,8 @@ class Reconciler:
         default_gateways: DefaultGateways,
         workload_settings: Workload,
         environment: Environment,
+        events: EventWriter,
+        metrics: Metrics,
         *,
         now: Callable[[], datetime],
         clock: Callable[[], float],
@@ -90,7 +94,8 @@ class Reconciler:
         self._default_gateways = default_gateways
         self._workload = workload_settings
         self._applier = Applier(api, store)
-        self._statuses = StatusWriter(api, store)
+        self._statuses = StatusWriter(api, store, events)
+        self._metrics = metrics
         self._now = now
         self._clock = clock
         self._again = again
@@ -100,12 +105,19 @@ class Reconciler:
 
     async def work(self, key: str) -> None:
         """Reconcile, and have whatever goes wrong tried again. Raises WorkFailedError, LeaseLostError."""
+        began = self._clock()
+        result = "error"
         try:
             async with asyncio.timeout(RECONCILE_TIMEOUT):
                 await self.reconcile(key)
-        except (LeaseLostError, WorkFailedError):
+            result = "done"
+        except LeaseLostError:
+            raise
+        except WorkFailedError:
+            result = "refused"
             raise
         except ApiServerError as error:
+            result = "conflict" if error.conflict else "error"
             log = logger.debug if error.conflict or error.terminating else logger.warning
             log("%s", error, extra={"gateway": key})
             raise WorkFailedError(str(error), error.retry_after) from error
@@ -115,6 +127,12 @@ class Reconciler:
         except Exception as error:  # a fault of ours in one gateway must not stop the others
             logger.exception("reconcile failed", extra={"gateway": key})
             raise WorkFailedError(repr(error)) from error
+        finally:
+            self._metrics.reconciles.labels(result).observe(self._clock() - began)
+
+    def swept(self) -> None:
+        """Forget what is no more, after a complete look at the cluster."""
+        self._statuses.keep(self._store.apis.uids() | self._store.gateways.uids())
 
     async def reconcile(self, key: str) -> None:
         """One run. Raises OperatorError."""

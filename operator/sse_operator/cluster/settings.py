@@ -42,6 +42,9 @@ class OperatorSettings:
     mounted config at once. If not, it takes the kubelet's own pace, about a minute."""
     sweep_interval: float
     """Between two complete looks at the cluster, which mend whatever the watches missed."""
+    watch_timeout: float
+    """For how long a watch may bring nothing before it is taken for dead. The API server sends a bookmark every
+    minute."""
     workers: int
     """How many gateways are reconciled at the same time."""
     operator_namespace: str | None
@@ -52,7 +55,7 @@ class OperatorSettings:
     identity: str
     """This process among the replicas."""
     health_address: str
-    """host:port of the liveness endpoint, `/livez`."""
+    """host:port of `/livez`, `/readyz` and `/metrics`."""
     log_level: str
     """Least level that is logged."""
 
@@ -78,11 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--allow-target-networks", _networks, "", "CIDRS", "networks that targets may be in although refused otherwise")
     add("--nudge", _switch, "true", "BOOL", "patch the proxies' pods so that their kubelets refresh the config at once")
     add("--sweep-interval", _duration, "5m", "DURATION", "between two complete looks at the cluster")
+    add("--watch-timeout", _duration, "70s", "DURATION", "how long a watch may bring nothing before it is begun anew")
     add("--workers", _count, "4", "N", "gateways reconciled at the same time")
     add("--operator-namespace", _optional, os.environ.get("POD_NAMESPACE", ""), "NAME", "where the operator runs")
     add("--lease-name", _optional, "sse-gateway-operator", "NAME", "lease of the leader; empty: no other replica runs")
     add("--identity", str, os.environ.get("POD_NAME") or socket.gethostname(), "NAME", "this replica's name")
-    add("--health-address", str, "0.0.0.0:8081", "ADDRESS", "host:port of /livez")
+    add("--health-address", str, "0.0.0.0:8081", "ADDRESS", "host:port of /livez, /readyz and /metrics")
     add("--log-level", str.upper, "INFO", "LEVEL", "DEBUG, INFO, WARNING or ERROR")
 
 
@@ -99,6 +103,7 @@ def settings_of(arguments: argparse.Namespace) -> OperatorSettings:
         allow_target_networks=arguments.allow_target_networks,
         nudge=arguments.nudge,
         sweep_interval=arguments.sweep_interval,
+        watch_timeout=arguments.watch_timeout,
         workers=arguments.workers,
         operator_namespace=operator_namespace,
         lease_name=arguments.lease_name,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Collection
 from typing import Any
 
 from sse_operator.api.model import ApiModel, Metadata
@@ -15,11 +16,14 @@ from sse_operator.api.sse_api import SseApiStatus
 from sse_operator.api.sse_gateway import SseGatewayStatus
 from sse_operator.cluster.api_server import ApiServer
 from sse_operator.cluster.errors import ApiServerError
+from sse_operator.cluster.events import EventWriter, Story
 from sse_operator.cluster.kinds import SSE_APIS, SSE_GATEWAYS, Kind
 from sse_operator.cluster.store import Store
 from sse_operator.resources.names import Object
 
 logger = logging.getLogger(__name__)
+
+_Status = SseApiStatus | SseGatewayStatus
 
 CONCURRENT = 16
 """Status writes under way at the same time, over all gateways."""
@@ -28,9 +32,11 @@ CONCURRENT = 16
 class StatusWriter:
     """Writes statuses that differ from what is there."""
 
-    def __init__(self, api: ApiServer, store: Store) -> None:
+    def __init__(self, api: ApiServer, store: Store, events: EventWriter) -> None:
         self._api = api
         self._store = store
+        self._events = events
+        self._story = Story()
         self._slots = asyncio.Semaphore(CONCURRENT)
 
     async def write_api(self, api: SseApi, status: SseApiStatus) -> bool:
@@ -41,7 +47,11 @@ class StatusWriter:
         """See `write_api`."""
         return await self._write(SSE_GATEWAYS, gateway.metadata, gateway.status, status)
 
-    async def _write(self, kind: Kind, metadata: Metadata, before: ApiModel, after: ApiModel) -> bool:
+    def keep(self, uids: Collection[str]) -> None:
+        """Forget what was told of any object but these."""
+        self._story.keep(uids)
+
+    async def _write(self, kind: Kind, metadata: Metadata, before: _Status, after: _Status) -> bool:
         patch = difference(_plain(before), _plain(after))
         if not patch:
             return False
@@ -60,6 +70,9 @@ class StatusWriter:
                 return True
             raise
         self._store.put(kind, document)
+        for notice in self._story.changed(kind, metadata, before.conditions, after.conditions):
+            logger.info("%s", notice.reason, extra={"object": f"{kind.name} {metadata.key}", "detail": notice.message})
+            self._events.tell(notice)
         return True
 
 

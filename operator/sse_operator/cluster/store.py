@@ -97,6 +97,10 @@ class Shelf(Generic[ValueT]):
         known = self._known.get(name)
         return (known.uid, str(known.version)) if known else None
 
+    def uids(self) -> set[str]:
+        """The uids of all objects."""
+        return {known.uid for known in self._known.values()}
+
     def of_gateway(self, key: str) -> list[ValueT]:
         """The objects of one gateway, by namespace and name."""
         return [value for _, value in sorted(self._by_gateway.get(key, {}).items())]

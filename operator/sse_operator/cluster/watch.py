@@ -1,4 +1,4 @@
-"""kopf: watches, login, liveness and signals. Its handlers only update the store and enqueue.
+"""kopf: watches, login and signals. Its handlers only update the store and enqueue.
 
 Why no more of kopf than `on.event`: its other handlers put finalizers or annotations on every object, and its own
 memory keeps objects that were deleted while a watch was broken.
@@ -17,9 +17,8 @@ from sse_operator.cluster.kinds import Kind
 from sse_operator.cluster.store import Store
 from sse_operator.cluster.sweep import watched_kinds
 
-INACTIVITY_TIMEOUT = 70.0
-"""Seconds without any event, bookmarks included, after which a watch is taken for dead. The API server sends a bookmark
-every minute."""
+LIST_TIMEOUT = 30.0
+"""Seconds for one page of the list that comes before a watch."""
 
 EVENT_WORKERS = 100
 """Objects of one kind whose events kopf handles at the same time. Without a limit it starts a task for each object of
@@ -35,18 +34,19 @@ async def watch(
     *,
     namespaces: Sequence[str],
     enqueue: Callable[[str], None],
-    alive: Callable[[], None],
+    inactivity_timeout: float,
     stopping: Callable[[], object],
-    health_address: str,
 ) -> None:
     """Watch until SIGTERM, SIGINT or cancellation. `enqueue` gets the key of each gateway that an event concerns;
-    `alive` raises what is wrong when the liveness endpoint is asked; `stopping` is called once watching has ended, and
-    has to end every other task: kopf waits for those that were started after it."""
+    `inactivity_timeout` is for how many seconds a watch may bring nothing, bookmarks included, before it is taken for
+    dead; `stopping` is called once watching has ended, and has to end every other task: kopf waits for those that were
+    started after it."""
     registry = kopf.OperatorRegistry()
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
-    settings.watching.inactivity_timeout = INACTIVITY_TIMEOUT
+    settings.watching.inactivity_timeout = inactivity_timeout
+    settings.networking.request_timeout = LIST_TIMEOUT
     settings.watching.chunk_size = PAGE
     settings.queueing.exit_timeout = 0.5
     settings.queueing.worker_limit = EVENT_WORKERS
@@ -55,13 +55,8 @@ async def watch(
         _register(kind, registry, settings, store, enqueue)
 
     @kopf.on.login(registry=registry)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
+    async def login(**_: Any) -> kopf.AiohttpSession:
         return await api.login()
-
-    @kopf.on.probe(registry=registry, id="alive")
-    async def probe(**_: Any) -> str:
-        alive()
-        return "ok"
 
     @kopf.on.cleanup(registry=registry)
     async def cleanup(**_: Any) -> None:
@@ -75,7 +70,6 @@ async def watch(
         identity="",  # type: ignore[arg-type]
         clusterwide=not namespaces,
         namespaces=list(namespaces),
-        liveness_endpoint=f"http://{health_address}/livez",
     )
 
 
