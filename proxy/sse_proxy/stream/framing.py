@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-_CANONICAL_SIZE = re.compile(rb"([1-9a-f][0-9a-f]{0,14})\r\n").match
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?")
+_MOST_DIGITS = 15  # of a chunk's size: below 2^60 bytes no reader's integer overflows
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,%d})[ \t]*(?:;[^\r\n]*)?\r?" % _MOST_DIGITS)
 
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -125,12 +125,12 @@ class ChunkedBody:
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         if self._state == self._SIZE:
-            # A whole chunk in a read is the usual case.
-            if not self._line and (size := _CANONICAL_SIZE(data)):
-                start, end = size.end(), len(data) - 2
-                if end - start == int(size[1], 16) and data.endswith(b"\r\n"):
-                    self._begun = None
-                    return data[start:end], data
+            # Usually a read is one chunk. Then its size is known beforehand, and its line is compared, not read.
+            start = data.find(b"\r\n", 0, _MOST_DIGITS + 2) + 2
+            size = len(data) - start - 2
+            if size > 0 and not self._line and data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n"):
+                self._begun = None
+                return data[start:-2], data
         elif self._state == self._DATA and len(data) < self._left:
             self._begun = len(data)
             self._left -= len(data)

@@ -141,14 +141,24 @@ class UpstreamConnection(asyncio.Protocol):
             full.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        if self._receiver is None:
+        receiver, decoder = self._receiver, self._decoder
+        if receiver is None:
             self._discard()
             return
-        self.answered = True
-        if self._head is not None:
+        if decoder is None:
+            self.answered = True
             self._head_received(data)
-        else:
-            self._body_received(data)
+            return
+        body, framed = decoder.feed(data)
+        if framed:
+            receiver.body_received(body, framed)
+        if decoder.ended:
+            # Bytes behind the end are dropped; the body before them is whole.
+            if decoder.broken:
+                self._reusable = False
+            self._finish(None)
+        elif decoder.broken:
+            self._fail(f"garbage: {decoder.broken}")
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._reusable = False
@@ -201,22 +211,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._reusable = False
             self._finish(None)
         elif data:
-            self._body_received(data)
-
-    def _body_received(self, data: bytes) -> None:
-        decoder, receiver = self._decoder, self._receiver
-        if decoder is None or receiver is None:
-            return
-        body, framed = decoder.feed(data)
-        if framed:
-            receiver.body_received(body, framed)
-        if decoder.ended:
-            # Bytes behind the end are dropped; the body before them is whole.
-            if decoder.broken:
-                self._reusable = False
-            self._finish(None)
-        elif decoder.broken:
-            self._fail(f"garbage: {decoder.broken}")
+            self.data_received(data)
 
     def _fail(self, failure: str) -> None:
         self._discard()
