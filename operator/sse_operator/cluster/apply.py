@@ -18,7 +18,7 @@ from sse_operator.api import GROUP
 from sse_operator.api.objects import SseGateway
 from sse_operator.cluster.api_server import ApiServer
 from sse_operator.cluster.errors import ApiServerError, ForeignObjectError, KindMissingError
-from sse_operator.cluster.kinds import CHILDREN, Kind, kind_of
+from sse_operator.cluster.kinds import Kind, kind_of
 from sse_operator.cluster.store import Name, Store
 from sse_operator.resources.names import Object, owned_by
 
@@ -66,9 +66,7 @@ class Applier:
             raise ForeignObjectError(kind.name, "/".join(name))
         return live
 
-    async def prune(
-        self, gateway: SseGateway, keep: Iterable[tuple[Kind, Name]], kinds: Iterable[Kind] = CHILDREN
-    ) -> int:
+    async def prune(self, gateway: SseGateway, keep: Iterable[tuple[Kind, Name]], kinds: Iterable[Kind]) -> int:
         """Delete what the gateway owns of these kinds and is not in `keep`. How many were deleted."""
         kept = set(keep)
         pruned = 0

@@ -77,6 +77,9 @@ CHILDREN = (
 )
 """What a gateway owns."""
 
+DISPENSABLE = (NETWORK_POLICIES, INGRESSES, HTTP_ROUTES)
+"""Beside its config, what a gateway may no longer need. The operator has no right to delete other kinds."""
+
 WATCHED = (NAMESPACES, SSE_GATEWAYS, SSE_APIS, *CHILDREN, PODS)
 """In the order in which a sweep lists them: what decides comes before what follows from it."""
 

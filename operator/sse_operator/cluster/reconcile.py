@@ -21,7 +21,7 @@ from sse_operator.cluster.apply import Applier, name_of
 from sse_operator.cluster.default_gateways import DefaultGateways
 from sse_operator.cluster.errors import ApiServerError, LeaseLostError, ObjectRefusedError, OperatorError
 from sse_operator.cluster.events import EventWriter
-from sse_operator.cluster.kinds import CHILDREN, CONFIG_MAPS, SECRETS, kind_of
+from sse_operator.cluster.kinds import CONFIG_MAPS, DISPENSABLE, SECRETS, kind_of
 from sse_operator.cluster.loaded import behind
 from sse_operator.cluster.metrics import Metrics
 from sse_operator.cluster.proxies import Proxies
@@ -198,8 +198,7 @@ class Reconciler:
             except (ApiServerError, ObjectRefusedError) as error:
                 refusals.append(_refusal(error))
         if not refusals:
-            kinds = [kind for kind in CHILDREN if kind not in (CONFIG_MAPS, SECRETS)]
-            await self._applier.prune(gateway, ((kind_of(each), name_of(each)) for each in objects), kinds)
+            await self._applier.prune(gateway, ((kind_of(each), name_of(each)) for each in objects), DISPENSABLE)
         return _Written(revised, config_changed, token, "; ".join(refusals))
 
     def _revised(self, gateway: SseGateway, compiled: CompiledGateway) -> Revised:
