@@ -138,6 +138,10 @@ class Settings(ConfigModel):
     name: str
     targets: TargetGuard = TargetGuard()
     limits: GatewayLimits = GatewayLimits()
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks in CIDR notation, whose X-Forwarded-* fields are believed."""
+    proxy_protocol: bool = False
+    """Whether connections begin with a PROXY protocol header."""
 
 
 class Shard(ConfigModel):

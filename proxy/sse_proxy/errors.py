@@ -32,6 +32,10 @@ class TargetDeniedError(OSError):
     goes on with the host's next address."""
 
 
+class ProxyHeaderError(Exception):
+    """A connection does not begin with the PROXY protocol header that it must begin with."""
+
+
 class BodyTooLargeError(Exception):
     """The body of a client's request has more bytes than the API takes."""
 

@@ -17,6 +17,7 @@ from sse_proxy import access_log, errors, headers
 from sse_proxy.config import Api, GatewayLimits, Upstream
 from sse_proxy.cors import Preflight
 from sse_proxy.field_changes import UNCHANGED, FieldChanges
+from sse_proxy.forwarded import TrustedProxies, Via
 from sse_proxy.limits.admission import Admission, address_key
 from sse_proxy.metrics import ApiCounts, Counts
 from sse_proxy.path import RequestTarget, parse_target, rest_of_path
@@ -69,10 +70,11 @@ class Exchange:
         "status",
         "stream",
         "target",
+        "via",
     )
 
     def __init__(
-        self, request: Request, counts: ApiCounts, now: Callable[[], float], log: access_log.Sink | None
+        self, request: Request, via: Via, counts: ApiCounts, now: Callable[[], float], log: access_log.Sink | None
     ) -> None:
         self._counts = counts
         self._now = now
@@ -81,7 +83,8 @@ class Exchange:
         self.started = now()
         self.id = secrets.token_hex(8)
         self.method = request.head.method.decode()
-        self.client = request.connection.address
+        self.via = via
+        self.client = via.client
         self.address = ""
         """Whom limits take the client for."""
         self.entered: tuple[Admission, ...] = ()
@@ -224,6 +227,8 @@ class Exchanges:
         """The account of each relay under way."""
         self.admission = Admission(GatewayLimits())
         """The limits of the gateway as a whole."""
+        self.trusted = TrustedProxies()
+        """Whose word on a client counts."""
         self.closing = False
         """When set, every client connection is closed after its answer."""
         self._pool = pool
@@ -233,7 +238,8 @@ class Exchanges:
 
     async def __call__(self, request: Request) -> None:
         """Decide what becomes of one request. The listener's handler."""
-        account = Exchange(request, self._counts.api(""), self._deadlines.now, self._log)
+        via = self.trusted.via(request.connection.address, request.fields)
+        account = Exchange(request, via, self._counts.api(""), self._deadlines.now, self._log)
         try:
             await self._answer(request, account)
         except asyncio.CancelledError:
@@ -261,7 +267,7 @@ class Exchanges:
             asked,
             _authority(request, route.api, target),
             request.fields,
-            _client_of(request),
+            _client_of(request, account.via),
             length=request.head.length,
             chunked=request.head.chunked,
             keep_alive=route.api.upstream.keep_alive,
@@ -481,14 +487,14 @@ def _authority(request: Request, api: Api, target: Target) -> bytes:
     return named or target.authority
 
 
-def _client_of(request: Request) -> headers.Client:
-    host = request.get(b"host", b"")
+def _client_of(request: Request, via: Via) -> headers.Client:
+    connection = request.connection
+    scheme = via.scheme or (b"https" if connection.secure else b"http")
+    host = via.host or request.get(b"host", b"")
     _, colon, port = host.rpartition(b":")
-    if not (colon and port.isdigit()):
-        port = b"%d" % request.connection.port
-    return headers.Client(
-        address=(request.connection.address or "").encode(),
-        scheme=b"https" if request.connection.secure else b"http",
-        host=host,
-        port=port,
-    )
+    if via.port is not None:
+        port = via.port
+    elif not (colon and port.isdigit()):
+        # A proxy that says how the client asked it knows the port that the gateway does not.
+        port = (b"443" if scheme == b"https" else b"80") if via.scheme else b"%d" % connection.port
+    return headers.Client(address=via.chain, scheme=scheme, host=host, port=port)

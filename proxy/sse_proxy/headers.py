@@ -51,6 +51,7 @@ class Client:
     """What upstream is told of the client's connection."""
 
     address: bytes
+    """For X-Forwarded-For: its address, and those of trusted proxies behind it."""
     scheme: bytes
     host: bytes
     """The Host field as it came; empty where there was none."""

@@ -23,8 +23,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 from sse_proxy.config import GatewayLimits
-from sse_proxy.errors import ListenError
+from sse_proxy.errors import ListenError, ProxyHeaderError
+from sse_proxy.forwarded import TrustedProxies
 from sse_proxy.problem import Problem
+from sse_proxy.proxy_protocol import ProxyHeaderReader
 from sse_proxy.request import Request, RequestBody
 from sse_proxy.request_framing import HeadLimits, RequestFraming, RequestHead
 from sse_proxy.stream.deadlines import Deadlines
@@ -91,6 +93,7 @@ class ClientConnection(asyncio.Protocol):
         "_lingering",
         "_listener",
         "_look_at",
+        "_preface",
         "_receiving",
         "_task",
         "_transport",
@@ -100,11 +103,14 @@ class ClientConnection(asyncio.Protocol):
         "downstream",
         "due_tick",
         "head_sent",
+        "secure",
     )
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._transport: asyncio.Transport | None = None
+        self._preface = ProxyHeaderReader() if listener.proxy_protocol else None
+        """Reads the PROXY protocol header that is to come."""
         self._framing = RequestFraming(listener.limits)
         self._receiving: RequestBody | None = None
         """The body that the bytes to come belong to."""
@@ -128,18 +134,15 @@ class ClientConnection(asyncio.Protocol):
         self._look_at = math.inf
         self.due_tick: int | None = None
         self.address: str | None = None
-        """The client's IP address."""
+        """The IP address of who connected, or of whom a PROXY protocol header says so."""
+        self.secure = False
+        """Whether the client speaks TLS."""
         self.downstream: Downstream | None = None
         """Who hears what becomes of the connection during an answer."""
         self.head_sent = False
         """Whether the answer to the current request has begun."""
 
     # What handlers and relays use.
-
-    @property
-    def secure(self) -> bool:
-        """Whether the client speaks TLS."""
-        return self._transport is not None and self._transport.get_extra_info("sslcontext") is not None
 
     @property
     def port(self) -> int:
@@ -266,12 +269,18 @@ class ClientConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]) if peer else None
+        self.secure = transport.get_extra_info("sslcontext") is not None
         self._listener.connections.add(self)
+        if self._preface is not None and self._listener.trusted and not self._listener.trusted.trusts(self.address):
+            self._turn_away(Problem(403, "UntrustedProxy"))
+            return
         self._wait()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
+        if self._preface is not None:
+            data = self._preface_received(self._preface, data)
         framing = self._framing
         for part in framing.feed(data):
             if isinstance(part, RequestHead):
@@ -282,6 +291,28 @@ class ClientConnection(asyncio.Protocol):
             self._fault_received(framing.fault)
         elif framing.in_head and not (self._in_head or self._busy or self._lingering):
             self._wait()
+
+    def _preface_received(self, reader: ProxyHeaderReader, data: bytes) -> bytes:
+        """The bytes behind the PROXY protocol header, as far as they are there."""
+        try:
+            read = reader.feed(data)
+        except ProxyHeaderError as error:
+            self._turn_away(Problem(400, "BadProxyHeader", str(error)))
+            return b""
+        if read is None:
+            return b""
+        header, rest = read
+        self._preface = None
+        self.address = header.source or self.address
+        self.secure = self.secure or header.secure
+        self._wait()
+        return rest
+
+    def _turn_away(self, problem: Problem) -> None:
+        """Close a connection that HTTP has not begun on: nobody is there to read an answer."""
+        self._deaf = True
+        self._listener.refused(problem, self.address)
+        self.reset()
 
     def _head_received(self, head: RequestHead) -> None:
         request = Request(head, self)
@@ -345,7 +376,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _wait(self) -> None:
         limits = self._listener.limits
-        self._in_head = self._framing.in_head
+        self._in_head = self._framing.in_head or self._preface is not None
         self._allow(limits.head_timeout if self._in_head else limits.idle_timeout)
 
     def _allow(self, seconds: float) -> None:
@@ -384,6 +415,9 @@ class Listener:
         self.handler = handler
         self.limits = limits
         """A connection keeps those for heads that it began with."""
+        self.trusted = TrustedProxies()
+        self.proxy_protocol = False
+        """Whether connections from now on begin with a PROXY protocol header: with `trusted`, one of theirs."""
         self.deadlines = deadlines
         self.refused = refused
         self.connections: set[ClientConnection] = set()

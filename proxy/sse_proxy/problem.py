@@ -12,6 +12,8 @@ TYPE_PREFIX = "urn:sse-gateway:problem:"
 _TITLES = {
     "BadPath": "The request target is refused",
     "BadRequest": "The request is not well-formed HTTP",
+    "BadProxyHeader": "The connection does not begin with a PROXY protocol header",
+    "UntrustedProxy": "PROXY protocol connections come from trusted proxies only",
     "BodyTooLarge": "The request's body is too large",
     "TooManyStreams": "As many streams are open as may be",
     "TooManyStreamsOfClient": "This client has as many streams open as it may",

@@ -21,6 +21,7 @@ from aiohttp import web
 from sse_proxy import access_log, admin, observations, route
 from sse_proxy.config import SCHEMA_VERSION, GatewayConfig
 from sse_proxy.exchange import Exchanges
+from sse_proxy.forwarded import TrustedProxies
 from sse_proxy.limits.admission import Admission
 from sse_proxy.listener import Listener, ListenerLimits, listen
 from sse_proxy.metrics import Counts
@@ -112,12 +113,15 @@ class Proxy:
         Raises ConfigError where its settings cannot be used; everything is as before then."""
         state = state or ConfigState()
         guard = AddressGuard(config.settings.targets)
+        trusted = TrustedProxies(config.settings.trusted_proxies)
         table = route.build(config, self._exchanges.table, self._counts, complete=state.complete)
         self._pool.guard(guard)
         self._pool.keep_only(table.origins())
         self._exchanges.table = table
         limits = config.settings.limits
         self._exchanges.admission = Admission(limits, self._exchanges.admission)
+        self._exchanges.trusted = self._listener.trusted = trusted
+        self._listener.proxy_protocol = config.settings.proxy_protocol
         self._listener.limits = self._options.limits.given(limits)
         self._config, self._state = config, state
         self._counts.keep_only(table.routes)

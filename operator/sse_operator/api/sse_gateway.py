@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from sse_operator.api.conditions import Conditions
 from sse_operator.api.exposure import HttpRouteSpec, IngressSpec, ServiceSpec
-from sse_operator.api.fields import CEL_RULES, Duration
+from sse_operator.api.fields import CEL_RULES, Duration, unique
 from sse_operator.api.limits import GatewayLimitsSpec, LimitsSpec
 from sse_operator.api.model import ApiModel
+from sse_operator.api.networks import Network
 from sse_operator.api.sse_api import TimeoutsSpec
 
 KIND = "SseGateway"
@@ -117,6 +118,19 @@ class SseGatewaySpec(ApiModel):
     """What clients may ask of all SseApis together, and how large a request's head may be."""
     drain: Drain | None = None
     """How proxy pods end."""
+    trusted_proxies: (
+        Annotated[
+            list[Network],
+            Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "set"}),
+            AfterValidator(unique("network")),
+        ]
+        | None
+    ) = None
+    """Networks of the proxies in front of the gateway, whose X-Forwarded-For, -Proto, -Host and -Port are believed.
+    Default none: what a client says of itself there is dropped."""
+    proxy_protocol: bool | None = None
+    """Whether every connection begins with a PROXY protocol header (version 1 or 2), as a load balancer sends it;
+    connections without one, or with trustedProxies from elsewhere, are refused. Default false."""
     service: ServiceSpec | None = None
     """The Service in front of the proxies."""
     ingress: IngressSpec | None = None

@@ -38,6 +38,8 @@ def compile_gateway(inputs: GatewayInputs, environment: Environment, now: dateti
         name=name,
         targets=environment.targets,
         limits=gateway_limits_of(spec.limits if spec else None),
+        trusted_proxies=tuple(spec.trusted_proxies or ()) if spec else (),
+        proxy_protocol=bool(spec.proxy_protocol) if spec else False,
     )
     apis = [api for api in inputs.apis if api.metadata.deletion_timestamp is None]
     gateway = inputs.gateway

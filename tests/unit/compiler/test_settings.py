@@ -1,4 +1,4 @@
-"""The gateway's own limits, which no entry shows."""
+"""The gateway's settings for requests, which no entry shows."""
 
 from sse_proxy.config import GatewayLimits
 from unit.compiler.scenario import compile_apis
@@ -16,3 +16,10 @@ def test_the_gateways_limits_are_in_its_settings() -> None:
 
 def test_none_without_them() -> None:
     assert settings_of({}) == GatewayLimits()
+
+
+def test_trusted_proxies_are_in_the_settings() -> None:
+    spec = {"trustedProxies": ["10.0.0.0/8"], "proxyProtocol": True}
+    gateway = {"kind": "SseGateway", "metadata": {"name": "g", "namespace": "n"}, "spec": spec}
+    settings = compile_apis([gateway], []).gateways["n/g"].settings
+    assert (settings.trusted_proxies, settings.proxy_protocol) == (("10.0.0.0/8",), True)
