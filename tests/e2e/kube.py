@@ -105,3 +105,12 @@ def settled(document: Document, kind: str = "Ready") -> bool:
     status = document.get("status", {})
     observed = status.get("observedGeneration") == document.get("metadata", {}).get("generation")
     return bool(observed and condition(document, kind).get("status") == "True")
+
+
+def knows_routes() -> bool:
+    """Whether the cluster has the Gateway API."""
+    try:
+        kubectl("get", "crd", "httproutes.gateway.networking.k8s.io")
+    except KubectlError:
+        return False
+    return True

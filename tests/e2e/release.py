@@ -2,7 +2,7 @@
 
 import os
 import shutil
-import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
@@ -12,8 +12,13 @@ from unit.chart.chart_render import CHART, helm_program
 
 NAMESPACE = "sse-gateway"
 NAME = "sse-gateway"
-SETTINGS = ("--set=replicas=2", "--set=podDisruptionBudget.enabled=true", "--set=resources.requests.cpu=10m")
-"""What the tests ask for: two replicas, so that there is a leader to lose."""
+SETTINGS = (
+    "--set=replicas=2",
+    "--set=podDisruptionBudget.enabled=true",
+    "--set=resources.requests.cpu=10m",
+    "--set=defaultGatewayGrace=5s",
+)
+"""What the tests ask for: two replicas, so that there is a leader to lose; default gateways that soon go."""
 
 
 class Release:
@@ -25,9 +30,12 @@ class Release:
         registry = os.environ.get("SSE_GATEWAY_E2E_REGISTRY", "")
         self._settings = [*SETTINGS, *([f"--set=image.registry={registry}"] if registry else [])]
         version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+        self.installed_at = ""
+        """When it was installed first, as the audit log writes times."""
         self.image = f"{registry}/" * bool(registry) + f"sse-gateway-operator:{version}"
 
     def install(self) -> None:
+        self.installed_at = self.installed_at or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         self._helm("install", "--wait", "--timeout=3m", chart=CHART)
 
     def upgrade(self, *settings: str, chart: Path = CHART) -> None:
@@ -85,7 +93,3 @@ def changed_chart(folder: Path) -> Path:
         crd.read_text().replace("    additionalPrinterColumns:\n", f"    additionalPrinterColumns:\n{column}")
     )
     return copy
-
-
-def seconds(began: float) -> float:
-    return time.monotonic() - began

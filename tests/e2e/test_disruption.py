@@ -17,6 +17,8 @@ from e2e.traffic import Clients, Source, Summary
 STREAMS = 500
 DRAIN = 15.0  # seconds, of the gateway in conftest
 PROXIES = "app.kubernetes.io/component=proxy"
+STREAMS_METRIC = "sse_gateway_streams_active"
+READ_METRICS = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9090/metrics').read().decode())"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Crowd:
 
     shop: Namespace
     clients: Clients
+    url: str
 
     def proxies(self) -> list[str]:
         """Names of the pods that serve."""
@@ -33,6 +36,12 @@ class Crowd:
             for pod in self.shop.list("pods", PROXIES)
             if "deletionTimestamp" not in pod["metadata"]
         ]
+
+    def streams(self, proxy: str) -> float:
+        """How many streams the pod has, by its own metric."""
+        python = ("exec", proxy, "--", "/opt/sse-gateway/bin/python", "-c")
+        metrics = self.shop.kubectl(*python, READ_METRICS)
+        return sum(float(line.split()[-1]) for line in metrics.splitlines() if line.startswith(STREAMS_METRIC))
 
     def broke(self, before: Summary) -> bool:
         """Whether any stream ended since."""
@@ -64,7 +73,7 @@ def crowd(shop: Namespace, source: Source, release: Release) -> Iterator[Crowd]:
     (url,) = shop.get("sseapi", "crowd")["status"]["urls"]
     clients = Clients(shop, release.image, "crowd")
     clients.start(url, streams=STREAMS, publish=source.messages("crowd"), rate=2)
-    yield Crowd(shop, clients)
+    yield Crowd(shop, clients, url)
     clients.stop()
     shop.kubectl("delete", "sseapi", "crowd")
 
@@ -92,7 +101,6 @@ def test_a_proxy_is_killed(crowd: Crowd, release: Release, figures: Figures) -> 
     before, since = crowd.clients.fresh(), time.time()
     victim = crowd.shop.list("pods", PROXIES)[0]["metadata"]
     kill_pod(release.image, victim["uid"])
-    began = time.monotonic()
     until("streams to break", lambda: crowd.broke(before))
 
     def restarted() -> bool:
@@ -100,13 +108,15 @@ def test_a_proxy_is_killed(crowd: Crowd, release: Release, figures: Figures) -> 
         return bool(status["restartCount"] and status["ready"])
 
     until("the proxy to run again", restarted)
-    took = time.monotonic() - began
-    figures.add("one of two proxies killed (SIGKILL)", crowd.after(before, since), f"ready again after {took:.0f} s")
+    ready = time.time()
+    saw = crowd.after(before, since)
+    took = ready - min(line["broke"] for line in crowd.clients.back(since))
+    figures.add("one of two proxies killed (SIGKILL)", saw, f"ready again after {took:.1f} s")
 
 
 def test_a_proxy_is_evicted(crowd: Crowd, figures: Figures) -> None:
     before, since, name = crowd.clients.fresh(), time.time(), crowd.shop.name
-    first, second = crowd.proxies()
+    second, first = sorted(crowd.proxies(), key=crowd.streams)
 
     def evict(pod: str) -> None:
         metadata = {"name": pod, "namespace": name}
@@ -123,17 +133,28 @@ def test_a_proxy_is_evicted(crowd: Crowd, figures: Figures) -> None:
     figures.add("one proxy evicted; the second eviction is refused meanwhile by the PodDisruptionBudget", saw, "")
 
 
-def test_scaled_up_and_down(crowd: Crowd, figures: Figures) -> None:
-    before, since = crowd.clients.fresh(), time.time()
+def test_scaled_up_and_down(crowd: Crowd, source: Source, release: Release, figures: Figures) -> None:
+    """With clients that connect when there are three proxies, and so are on all of them."""
     times = []
-    for replicas in (1, 3, 1, 2):
+
+    def scale(replicas: int) -> None:
         began = time.monotonic()
         crowd.shop.apply(gateway("default", replicas=replicas, drain={"period": "15s"}))
 
-        def there(replicas: int = replicas) -> bool:
+        def there() -> bool:
             status = crowd.shop.get("ssegateway", "default")
             return settled(status) and status["status"]["readyReplicas"] == len(crowd.proxies()) == replicas
 
         until(f"{replicas} proxies", there)
-        times.append(f"to {replicas}: {time.monotonic() - began:.1f} s")
-    figures.add("gateway scaled 2 → 1 → 3 → 1 → 2", crowd.after(before, since), ", ".join(times))
+        times.append(f"to {replicas} in {time.monotonic() - began:.1f} s")
+
+    scale(1)
+    scale(3)
+    crowd.clients.stop()
+    crowd.clients.start(crowd.url, streams=STREAMS, publish=source.messages("crowd"), rate=2)
+    before, since = crowd.clients.fresh(), time.time()
+    scale(1)
+    until("streams to break", lambda: crowd.broke(before))
+    saw = crowd.after(before, since)
+    scale(2)
+    figures.add(f"gateway scaled 1 → 3 → 1 → 2, {STREAMS} streams on the three", saw, ", ".join(times))

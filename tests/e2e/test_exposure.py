@@ -1,7 +1,7 @@
 """Ways in from outside: a Service on the nodes, an Ingress, an HTTPRoute, and none of them any more."""
 
 from e2e.figures import Figures
-from e2e.kube import KubectlError, Namespace, api, gateway, kubectl, settled, until
+from e2e.kube import Namespace, api, gateway, knows_routes, kubectl, settled, until
 from e2e.release import Release
 from e2e.traffic import Clients, Source
 
@@ -42,18 +42,9 @@ def test_ways_in(shop: Namespace, source: Source, release: Release, figures: Fig
         counted = clients.fresh()
         assert (counted.open, counted.ended, counted.lost) == (5, 0, 0)
     finally:
-        place.delete()
+        place.delete(wait=False)
     figures.add(
         "gateway with a NodePort, an Ingress" + (" and an HTTPRoute" if routed else "") + "; then without",
         "5 streams over the node's port went on when it was closed to new ones",
         "the API server took all of them" + ("" if routed else "; no HTTPRoute: this cluster has no Gateway API"),
     )
-
-
-def knows_routes() -> bool:
-    """Whether the cluster has the Gateway API."""
-    try:
-        kubectl("get", "crd", "httproutes.gateway.networking.k8s.io")
-    except KubectlError:
-        return False
-    return True

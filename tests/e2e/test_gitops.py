@@ -18,7 +18,7 @@ def place(release: Release) -> Iterator[Namespace]:
     namespace = Namespace("e2e-gitops")
     namespace.create()
     yield namespace
-    namespace.delete()
+    namespace.delete(wait=False)
 
 
 def judged(document: Document) -> tuple[str, str]:

@@ -10,13 +10,15 @@ from e2e.kube import Namespace, api, until
 from e2e.release import Release
 from e2e.traffic import Clients, Source
 
+PROXIES = "app.kubernetes.io/component=proxy"
+
 
 @pytest.fixture
 def fresh(release: Release) -> Iterator[Namespace]:
     namespace = Namespace("e2e-first")
     namespace.create()
     yield namespace
-    namespace.delete()
+    namespace.delete(wait=False)
 
 
 def test_from_one_manifest_to_the_first_event(fresh: Namespace, release: Release, figures: Figures) -> None:
@@ -38,6 +40,12 @@ def test_from_one_manifest_to_the_first_event(fresh: Namespace, release: Release
         " included",
     )
     assert fresh.get("ssegateway", "default")["metadata"]["labels"]["sse-gateway.dev/auto-created"] == "true"
+
+    clients.stop()
+    fresh.kubectl("delete", "sseapi", "prices")
+    until(
+        "the gateway and its proxies to go", lambda: not fresh.list("ssegateways") and not fresh.list("pods", PROXIES)
+    )
 
 
 def test_helm_test_streams_an_event(release: Release, figures: Figures) -> None:

@@ -134,4 +134,4 @@ def test_a_gateway_deleted_under_its_apis_comes_back(shop: Namespace, source: So
         until("orphan", lambda: settled(place.get("sseapi", "orphan")))
         assert condition(place.get("sseapi", "orphan"), "Ready")["reason"] == "Ready"
     finally:
-        place.delete()
+        place.delete(wait=False)
