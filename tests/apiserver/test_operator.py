@@ -390,6 +390,35 @@ async def test_what_is_changed_by_hand_comes_back_and_what_others_add_stays(clus
     assert '"revision":2' in index["data"]["index.json"]
 
 
+async def test_an_autoscaler_takes_the_replicas_over_and_gives_them_back(cluster: Cluster) -> None:
+    await cluster.apply("SseGateway", "edge", {"replicas": 3})
+    await cluster.until("Deployment", "sse-edge", lambda it: it["spec"]["replicas"] == 3, "apps/v1")
+    await cluster.apply("SseGateway", "edge", {"autoscaling": {"maxReplicas": 9}})
+    scaler = await cluster.until("HorizontalPodAutoscaler", "sse-edge", lambda _: True, "autoscaling/v2")
+    assert scaler["spec"]["maxReplicas"] == 9
+    kept = await cluster.get("Deployment", "sse-edge", "apps/v1")
+    assert kept
+    assert kept["spec"]["replicas"] == 3  # streams are not cut because nobody names a number any more
+
+    scale = {"spec": {"replicas": 7}}  # as the autoscaler does
+    path = f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments/sse-edge/scale"
+    await asyncio.to_thread(
+        cluster.control_plane.request, "PATCH", path, scale, content_type="application/merge-patch+json"
+    )
+    limits = {"cpu": "2000m", "memory": "1.5Gi"}
+    await cluster.apply("SseGateway", "edge", {"autoscaling": {"maxReplicas": 9}, "resources": {"limits": limits}})
+
+    def limited(deployment: Document) -> bool:
+        return "limits" in deployment["spec"]["template"]["spec"]["containers"][0]["resources"]
+
+    scaled = await cluster.until("Deployment", "sse-edge", limited, "apps/v1")
+    assert scaled["spec"]["replicas"] == 7
+
+    await cluster.apply("SseGateway", "edge", {"replicas": 2})
+    await cluster.until("Deployment", "sse-edge", lambda it: it["spec"]["replicas"] == 2, "apps/v1")
+    await cluster.until_gone("HorizontalPodAutoscaler", "sse-edge", "autoscaling/v2")
+
+
 async def test_somebody_elses_object_is_left_alone(cluster: Cluster) -> None:
     ports = [{"port": 9999}]
     foreign = {

@@ -84,7 +84,7 @@ def _structural(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Sche
     schema = {key: value for key, value in node.items() if key not in _DROPPED}
     if "const" in schema:
         schema["enum"] = [schema.pop("const")]
-    if schema.get("additionalProperties") is False:
+    if isinstance(schema.get("additionalProperties"), bool):
         del schema["additionalProperties"]
     if "description" in schema:
         schema["description"] = " ".join(schema["description"].split())

@@ -12,6 +12,7 @@ from sse_operator.api.fields import CEL_RULES, Duration, unique
 from sse_operator.api.limits import GatewayLimitsSpec, LimitsSpec
 from sse_operator.api.model import ApiModel
 from sse_operator.api.networks import Network
+from sse_operator.api.proxies import AutoscalingSpec, PodTemplateSpec, ResourcesSpec
 from sse_operator.api.sse_api import TimeoutsSpec
 
 KIND = "SseGateway"
@@ -103,11 +104,26 @@ class Drain(ApiModel):
     """How long a stopping pod may take to end its streams. Default 30s."""
 
 
+REPLICAS_MESSAGE = "has either replicas or autoscaling"
+
+
 class SseGatewaySpec(ApiModel):
     """How the proxies run, and who may attach."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            CEL_RULES: [{"rule": "!(has(self.replicas) && has(self.autoscaling))", "message": REPLICAS_MESSAGE}]
+        }
+    )
+
     replicas: Annotated[int, Field(ge=0, le=1000)] | None = None
-    """Number of proxy pods. Default 1."""
+    """Number of proxy pods. Default 1, or what autoscaling sets."""
+    autoscaling: AutoscalingSpec | None = None
+    """An autoscaler instead of a fixed number. Default: none."""
+    resources: ResourcesSpec | None = None
+    """Compute resources of the proxy container."""
+    pod_template: PodTemplateSpec | None = None
+    """What is added to the proxy pods' template."""
     allowed_namespaces: AllowedNamespaces | None = None
     """From which namespaces SseApis may attach. Default: the gateway's own."""
     allow_nested_context_paths: bool | None = None
@@ -137,6 +153,12 @@ class SseGatewaySpec(ApiModel):
     """An Ingress in front of the Service. Default: none."""
     http_route: HttpRouteSpec | None = None
     """An HTTPRoute to the Service. Default: none."""
+
+    @model_validator(mode="after")
+    def _one_number(self) -> SseGatewaySpec:
+        if self.replicas is not None and self.autoscaling is not None:
+            raise ValueError(REPLICAS_MESSAGE)
+        return self
 
 
 class SseGatewayStatus(ApiModel):

@@ -116,11 +116,11 @@ class ApiServer:
                 return
             query["continue"] = following
 
-    async def apply(self, kind: Kind, document: Object) -> Object:
+    async def apply(self, kind: Kind, document: Object, manager: str = MANAGER) -> Object:
         """Server-side apply: the fields of `document` become ours, those that we no longer name go; what others own
         beside them stays. The object as it is now."""
         metadata = document["metadata"]
-        query = {"fieldManager": MANAGER, "force": "true"}
+        query = {"fieldManager": manager, "force": "true"}
         path = kind.path(metadata.get("namespace"), metadata["name"])
         return await self._write("PATCH", path, document, APPLY_PATCH, query)
 

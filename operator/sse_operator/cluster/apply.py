@@ -11,20 +11,27 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from sse_operator.api import GROUP
 from sse_operator.api.objects import SseGateway
 from sse_operator.cluster.api_server import ApiServer
 from sse_operator.cluster.errors import ApiServerError, ForeignObjectError, KindMissingError
-from sse_operator.cluster.kinds import Kind, kind_of
+from sse_operator.cluster.kinds import DEPLOYMENTS, Kind, kind_of
 from sse_operator.cluster.store import Name, Store
-from sse_operator.resources.names import Object, owned_by
+from sse_operator.resources.names import MANAGER, Object, owned_by
 
 logger = logging.getLogger(__name__)
 
 APPLIED = f"{GROUP}/applied"
+
+REPLICAS_MANAGER = f"{MANAGER}-replicas"
+
+QUANTITIES = ("cpu", "memory", "averageValue")
+"""Fields whose value the API server may write in another way."""
 
 
 class Applier:
@@ -46,6 +53,8 @@ class Applier:
         if live is not None and is_as_applied(stamped, live):
             return False
         try:
+            if live is not None and kind is DEPLOYMENTS and "replicas" not in document["spec"]:
+                await self._hand_over_replicas(live)
             applied = await self._api.apply(kind, stamped)
         except ApiServerError as error:
             if kind.comes_with and error.kind_missing:
@@ -54,6 +63,19 @@ class Applier:
         self._store.put(kind, applied)
         logger.info("applied", extra={"gateway": gateway.metadata.key, "object": f"{kind.name} {name[0]}/{name[1]}"})
         return True
+
+    async def _hand_over_replicas(self, live: Object) -> None:
+        """What is no longer applied goes, and a Deployment without `replicas` has one pod. So before the operator
+        stops naming them, another manager does, until the autoscaler changes them (Kubernetes, "Server-Side Apply",
+        transferring ownership)."""
+        metadata = live["metadata"]
+        document = {
+            "apiVersion": live["apiVersion"],
+            "kind": live["kind"],
+            "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+            "spec": {"replicas": live["spec"]["replicas"]},
+        }
+        await self._api.apply(DEPLOYMENTS, document, manager=REPLICAS_MANAGER)
 
     async def create(self, gateway: SseGateway, document: Object) -> Object:
         """Create the object where there is none: the object as it is now. Raises ForeignObjectError, ApiServerError."""
@@ -120,7 +142,9 @@ def _within(wanted: Any, live: Any) -> bool:
     match wanted:
         case dict():
             return isinstance(live, dict) and all(
-                key in live and _within(value, live[key]) for key, value in wanted.items()
+                key in live
+                and (_within(value, live[key]) or (key in QUANTITIES and same_quantity(str(value), str(live[key]))))
+                for key, value in wanted.items()
             )
         case list() if wanted and isinstance(wanted[0], dict):
             if not isinstance(live, list):
@@ -130,6 +154,26 @@ def _within(wanted: Any, live: Any) -> bool:
             return all(any(_within(item, other) for other in live) for item in wanted)
         case _:
             return bool(wanted == live)
+
+
+def same_quantity(one: str, other: str) -> bool:
+    """Whether two Kubernetes quantities are equal: the API server writes 1.5Gi as 1536Mi, and 5000 as 5k."""
+    values = [_quantity(text) for text in (one, other)]
+    return values[0] is not None and values[0] == values[1]
+
+
+def _quantity(text: str) -> Decimal | None:
+    match = _QUANTITY.fullmatch(text)
+    return Decimal(match[1]) * _SUFFIXES[match[2] or ""] if match else None
+
+
+_SUFFIXES = {
+    "m": Decimal("0.001"),
+    "": Decimal(1),
+    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTP", 1)},
+    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTP", 1)},
+}
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 
 
 def _stamped(document: Object) -> Object:

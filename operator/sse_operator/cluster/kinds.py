@@ -55,6 +55,7 @@ SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount", selector=
 DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", selector=OURS)
 DISRUPTION_BUDGETS = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", selector=OURS)
 NETWORK_POLICIES = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", selector=OURS)
+AUTOSCALERS = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", selector=OURS)
 INGRESSES = Kind("networking.k8s.io", "v1", "ingresses", "Ingress", selector=OURS)
 HTTP_ROUTES = Kind(
     "gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", selector=OURS, comes_with="the Gateway API's CRDs"
@@ -72,12 +73,13 @@ CHILDREN = (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
     NETWORK_POLICIES,
+    AUTOSCALERS,
     INGRESSES,
     HTTP_ROUTES,
 )
 """What a gateway owns."""
 
-DISPENSABLE = (NETWORK_POLICIES, INGRESSES, HTTP_ROUTES)
+DISPENSABLE = (NETWORK_POLICIES, AUTOSCALERS, INGRESSES, HTTP_ROUTES)
 """Beside its config, what a gateway may no longer need. The operator has no right to delete other kinds."""
 
 WATCHED = (NAMESPACES, SSE_GATEWAYS, SSE_APIS, *CHILDREN, PODS)

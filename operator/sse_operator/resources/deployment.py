@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sse_operator.api.fields import seconds_of
 from sse_operator.api.objects import SseGateway
+from sse_operator.api.proxies import PodTemplateSpec, ResourcesSpec
 from sse_operator.api.sse_gateway import SseGatewaySpec
 from sse_operator.resources.admin_token import TOKEN_FILE, TOKEN_SUFFIX
 from sse_operator.resources.config_maps import projected_sources
@@ -22,6 +23,8 @@ ADMIN_FOLDER = "/etc/sse-gateway/admin"
 
 USER_ID = 65532
 """An unprivileged user that no base image gives a meaning to but "nonroot"."""
+
+REQUESTS = {"cpu": "100m", "memory": "128Mi"}
 
 DEFAULT_DRAIN = "30s"
 EXIT_SECONDS = 10
@@ -40,21 +43,30 @@ class ProxyPods:
 def deployment(gateway: SseGateway, spec: SseGatewaySpec, pods: ProxyPods) -> Object:
     """The Deployment. A new pod is ready before an old one drains, so that a rollout never lacks capacity."""
     name = gateway.metadata.name
+    added = spec.pod_template or PodTemplateSpec()
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": child_metadata(gateway),
         "spec": {
-            "replicas": 1 if spec.replicas is None else spec.replicas,
+            **_replicas(spec),
             "revisionHistoryLimit": 3,
             "selector": {"matchLabels": selector_labels(name)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": {
-                "metadata": {"labels": labels(name), "annotations": {GATEWAY: name}},
+                "metadata": {
+                    "labels": {**(added.labels or {}), **labels(name)},
+                    "annotations": {**(added.annotations or {}), GATEWAY: name},
+                },
                 "spec": _pod_spec(name, spec, pods),
             },
         },
     }
+
+
+def _replicas(spec: SseGatewaySpec) -> Object:
+    """Nothing where the autoscaler sets them: what is not named stays as it is."""
+    return {} if spec.autoscaling else {"replicas": 1 if spec.replicas is None else spec.replicas}
 
 
 def _pod_spec(name: str, spec: SseGatewaySpec, pods: ProxyPods) -> Object:
@@ -78,18 +90,33 @@ def _pod_spec(name: str, spec: SseGatewaySpec, pods: ProxyPods) -> Object:
                 "labelSelector": {"matchLabels": selector_labels(name)},
             }
         ],
-        "containers": [_container(drain, pods)],
+        "containers": [_container(drain, spec, pods)],
         "volumes": [
             {"name": "config", "projected": {"sources": projected_sources(name)}},
             {"name": "admin-token", "secret": {"secretName": child_name(name, TOKEN_SUFFIX)}},
         ],
     }
+    added = spec.pod_template or PodTemplateSpec()
+    if added.node_selector:
+        pod_spec["nodeSelector"] = added.node_selector
+    if added.tolerations:
+        pod_spec["tolerations"] = [
+            each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in added.tolerations
+        ]
+    if added.affinity:
+        pod_spec["affinity"] = added.affinity
+    if added.priority_class_name:
+        pod_spec["priorityClassName"] = added.priority_class_name
     if pods.pull_secrets:
         pod_spec["imagePullSecrets"] = [{"name": secret} for secret in pods.pull_secrets]
     return pod_spec
 
 
-def _container(drain: str, pods: ProxyPods) -> Object:
+def _container(drain: str, spec: SseGatewaySpec, pods: ProxyPods) -> Object:
+    asked = spec.resources or ResourcesSpec()
+    resources: Object = {"requests": {**REQUESTS, **(asked.requests or {})}}
+    if asked.limits:
+        resources["limits"] = asked.limits
     return {
         "name": "proxy",
         "image": pods.image,
@@ -108,7 +135,7 @@ def _container(drain: str, pods: ProxyPods) -> Object:
         ],
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": ADMIN_PORT_NAME}, "periodSeconds": 1},
         "livenessProbe": {"httpGet": {"path": "/livez", "port": ADMIN_PORT_NAME}, "periodSeconds": 10},
-        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}},
+        "resources": resources,
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

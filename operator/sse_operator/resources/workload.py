@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sse_operator.api import GROUP
 from sse_operator.api.objects import SseGateway
 from sse_operator.api.sse_gateway import SseGatewaySpec
+from sse_operator.resources.autoscaler import autoscaler
 from sse_operator.resources.deployment import (
     ADMIN_PORT,
     DATA_PORT,
@@ -35,6 +36,8 @@ def workload(gateway: SseGateway, spec: SseGatewaySpec, settings: Workload) -> l
     if settings.operator_namespace:
         objects.append(network_policy(gateway, settings.operator_namespace))
     objects.append(deployment(gateway, spec, settings.pods))
+    if spec.autoscaling:
+        objects.append(autoscaler(gateway, spec.autoscaling))
     if spec.ingress:
         objects.append(ingress(gateway, spec, spec.ingress))
     if spec.http_route:

@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from unit.api.access_corpus import CREDENTIALS_BAD, CREDENTIALS_GOOD
+from unit.api.proxies_corpus import (
+    AUTOSCALING,
+    POD_TEMPLATES_BAD,
+    POD_TEMPLATES_GOOD,
+    RESOURCES_BAD,
+    RESOURCES_GOOD,
+)
 
 
 @dataclass(frozen=True)
@@ -596,6 +603,12 @@ GATEWAY_SPECS: list[tuple[str, Any, bool]] = [
     ("list for a spec", [], False),
     ("string for a spec", "x", False),
     ("unknown field", {"replica": 1}, False),
+    *((label, {"autoscaling": value}, good) for label, value, good in AUTOSCALING),
+    ("autoscaling and replicas", {"replicas": 2, "autoscaling": {"maxReplicas": 3}}, False),
+    *((f"resources {value!r}", {"resources": value}, True) for value in RESOURCES_GOOD),
+    *((f"resources {value!r}", {"resources": value}, False) for value in RESOURCES_BAD),
+    *((f"podTemplate {value!r}", {"podTemplate": value}, True) for value in POD_TEMPLATES_GOOD),
+    *((f"podTemplate {value!r}", {"podTemplate": value}, False) for value in POD_TEMPLATES_BAD),
     ("no replicas", {"replicas": 0}, True),
     ("1000 replicas", {"replicas": 1000}, True),
     ("1001 replicas", {"replicas": 1001}, False),

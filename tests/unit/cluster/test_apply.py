@@ -41,3 +41,19 @@ def test_a_field_that_is_gone_counts() -> None:
     document = live()
     del document["spec"]["replicas"]
     assert not is_as_applied(WANTED, document)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "same"),
+    [
+        ("1.5Gi", "1536Mi", True),
+        ("5000", "5k", True),
+        ("1000m", "1", True),
+        ("0.5", "500m", True),
+        ("1G", "1Gi", False),
+        ("1", "2", False),
+        ("half", "half a", False),
+    ],
+)
+def test_a_quantity_that_is_written_in_another_way_is_no_drift(ours: str, theirs: str, same: bool) -> None:
+    assert is_as_applied({"requests": {"memory": ours}}, {"requests": {"memory": theirs}}) is same
