@@ -25,6 +25,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sse_proxy.contract.endpoints import ActiveCheck as ActiveCheck
+from sse_proxy.contract.endpoints import Endpoint as Endpoint
+from sse_proxy.contract.endpoints import Failover as Failover
+from sse_proxy.contract.endpoints import HashOn as HashOn
+from sse_proxy.contract.endpoints import HealthCheck as HealthCheck
+from sse_proxy.contract.endpoints import LoadBalancing as LoadBalancing
+from sse_proxy.contract.endpoints import PassiveCheck as PassiveCheck
 from sse_proxy.contract.http import Cors as Cors
 from sse_proxy.contract.http import Header as Header
 from sse_proxy.contract.http import HeaderChanges as HeaderChanges
@@ -34,7 +41,6 @@ from sse_proxy.contract.limits import Rate as Rate
 from sse_proxy.contract.model import ConfigModel as ConfigModel
 from sse_proxy.contract.model import Seconds as Seconds
 from sse_proxy.contract.upstream import CREDENTIALS_SLOT as CREDENTIALS_SLOT
-from sse_proxy.contract.upstream import Endpoint as Endpoint
 from sse_proxy.contract.upstream import Upstream as Upstream
 from sse_proxy.contract.upstream import UpstreamCredentials as UpstreamCredentials
 
@@ -104,6 +110,9 @@ class Api(RouteKey):
     """`metadata.generation` that this entry was compiled from; 0 where there is no cluster."""
     unavailable: Unavailable | None = None
     endpoints: tuple[Endpoint, ...] = ()
+    load_balancing: LoadBalancing = LoadBalancing()
+    health_check: HealthCheck = HealthCheck()
+    failover: Failover | None = None
     timeouts: Timeouts = Timeouts()
     upstream: Upstream = Upstream()
     plan: Plan = Keyless()

@@ -92,6 +92,12 @@ class MaxConnectionsReachedError(UpstreamError):
     reason = "MaxConnectionsReached"
 
 
+class NoEndpointError(UpstreamError):
+    """The API has no endpoint to ask."""
+
+    reason = "NoEndpoint"
+
+
 class UpstreamClosedError(UpstreamError):
     """The connection ended before the response head was complete."""
 

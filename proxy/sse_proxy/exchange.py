@@ -7,6 +7,7 @@ upstream, and leaves the response to the relay: its task ends when upstream's he
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
 import secrets
@@ -18,6 +19,7 @@ from sse_proxy.config import Api, GatewayLimits, Upstream
 from sse_proxy.cors import Preflight
 from sse_proxy.field_changes import UNCHANGED, FieldChanges
 from sse_proxy.forwarded import TrustedProxies, Via
+from sse_proxy.inquiry import Inquiry
 from sse_proxy.limits.admission import Admission, address_key
 from sse_proxy.metrics import ApiCounts, Counts
 from sse_proxy.path import RequestTarget, parse_target, rest_of_path
@@ -30,20 +32,23 @@ from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.stream.framing import LAST_CHUNK, chunk
 from sse_proxy.stream.live import LiveExchanges
 from sse_proxy.stream.relay import Relay
+from sse_proxy.upstream.endpoints import Endpoint
 from sse_proxy.upstream.pool import Lease, UpstreamPool
-from sse_proxy.upstream.target import Target
+from sse_proxy.upstream.usage import Usage
 
 _log = logging.getLogger(__name__)
 
-_IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
-
-_RETRY_AFTER: dict[type[errors.UpstreamError], int] = {errors.MaxConnectionsReachedError: 5}
+_RETRY_AFTER: dict[type[errors.UpstreamError], int] = {
+    errors.MaxConnectionsReachedError: 5,
+    errors.NoEndpointError: 30,
+}
 """Seconds after which a request may be tried again."""
 
 _GATEWAY_STATUS: dict[type[errors.UpstreamError], int] = {
     errors.UpstreamConnectTimeoutError: 504,
     errors.UpstreamResponseTimeoutError: 504,
     errors.MaxConnectionsReachedError: 503,
+    errors.NoEndpointError: 503,
 }
 
 
@@ -59,6 +64,7 @@ class Exchange:
         "client",
         "consumer",
         "cors",
+        "endpoint",
         "entered",
         "first_byte_after",
         "head_after",
@@ -94,6 +100,8 @@ class Exchange:
         self.route: Route | None = None
         self.consumer = Consumer()
         self.cors: FieldChanges = UNCHANGED
+        self.endpoint: Endpoint | None = None
+        """The one that is asked, or was the last."""
         self.status: int | None = None
         self.stream = False
         self.head_after: float | None = None
@@ -124,6 +132,8 @@ class Exchange:
     def head_sent(self, status: int, *, stream: bool) -> None:
         """Upstream's response head is on its way to the client."""
         self._opened = self._now()
+        if self.endpoint is not None:
+            self.endpoint.answered(status)
         self.head_after = self._opened - self.started
         self.status, self.stream = status, stream
         self._counts.head.observe(self.head_after)
@@ -196,6 +206,7 @@ class Exchange:
                     "version": api.version or None if api is not None else None,
                     "client": self.client,
                     "consumer": self.consumer.name or None,
+                    "endpoint": self.endpoint.name if self.endpoint is not None else None,
                     "method": self.method,
                     "host": self.target.host or None if self.target is not None else None,
                     "path": self.target.path if self.target is not None else None,
@@ -261,33 +272,19 @@ class Exchanges:
         if isinstance(admitted, Preflight):
             self._answer_preflight(request, account, admitted)
             return
-        route, target, asked = admitted
-        head = headers.request_head(
-            request.head.method,
-            asked,
-            _authority(request, route.api, target),
-            request.fields,
-            _client_of(request, account.via),
-            length=request.head.length,
-            chunked=request.head.chunked,
-            keep_alive=route.api.upstream.keep_alive,
-            compression=route.api.upstream.compression,
-            changes=route.request_changes,
-        )
         try:
-            await self._relay(request, account, route, target, head)
+            await self._ask(admitted, account)
         except errors.UpstreamError as error:
             status = _GATEWAY_STATUS.get(type(error), 502)
             problem = Problem(status, error.reason, retry_after=_RETRY_AFTER.get(type(error)))
             self._refuse(request, account, problem)
         except errors.BodyTooLargeError:
-            self._refuse(request, account, _body_too_large(route.api), close=True)
+            self._refuse(request, account, _body_too_large(admitted.route.api), close=True)
         except errors.RequestBrokenError:
             self._refuse(request, account, Problem(400, "BadRequest"), close=True)
 
-    async def _admit(self, request: Request, account: Exchange) -> tuple[Route, Target, bytes] | Preflight | Problem:
-        """Everything that decides before upstream is asked: the route, its target and what to ask it for, or what is
-        answered instead."""
+    async def _admit(self, request: Request, account: Exchange) -> Inquiry | Preflight | Problem:
+        """Everything that decides before upstream is asked: what to ask it, or what is answered instead."""
         if request.head.method in (b"CONNECT", b"TRACE"):
             return Problem(
                 405, "MethodNotAllowed", fields=((b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
@@ -326,11 +323,8 @@ class Exchanges:
             return refusal
         if _too_large(int(request.head.length or 0), route.api):
             return _body_too_large(route.api)
-        endpoint = route.targets.next()
-        if endpoint is None:
-            return Problem(503, "NoEndpoint", retry_after=30)
         rest = rest_of_path(target.path, consumed)
-        return route, endpoint, endpoint.request_target(rest, target.query)
+        return Inquiry(request, account.via, route, rest, target.query, request.fields)
 
     def _refuse(self, request: Request, account: Exchange, problem: Problem, *, close: bool = False) -> None:
         connection = request.connection
@@ -352,16 +346,40 @@ class Exchanges:
         account.preflight(preflight.status)
         request.connection.answered(keep_alive=not close)
 
-    async def _relay(self, request: Request, account: Exchange, route: Route, target: Target, head: bytes) -> None:
-        """Ask upstream, and have its answer relayed. Raises UpstreamError when there is none."""
-        api = route.api
-        reuse = api.upstream.keep_alive
+    async def _ask(self, inquiry: Inquiry, account: Exchange) -> None:
+        """Ask one endpoint, and others after it as failover allows, and have the answer relayed. Raises UpstreamError
+        when there is none, RequestBrokenError."""
+        route = inquiry.route
+        tries = 1
+        if route.api.failover is not None:
+            tries += route.api.failover.attempts
+            await inquiry.keep_body()
+        key = inquiry.affinity()
+        tried: list[Endpoint] = []
+        while (endpoint := route.endpoints.choose(key, tried)) is not None:
+            account.endpoint = endpoint
+            try:
+                return await self._relay(inquiry, account, endpoint)
+            except errors.MaxConnectionsReachedError:
+                raise
+            except errors.UpstreamError as error:
+                endpoint.failed(error.reason)
+                tried.append(endpoint)
+                if min(tries, len(route.endpoints)) == len(tried) or not inquiry.repeatable():
+                    raise
+        raise errors.NoEndpointError("no endpoint has a weight")
+
+    async def _relay(self, inquiry: Inquiry, account: Exchange, endpoint: Endpoint) -> None:
+        """Ask one endpoint, and have its answer relayed. Raises UpstreamError when there is none."""
+        request, route = inquiry.request, inquiry.route
+        head = inquiry.head_for(endpoint.target)
+        reuse = route.api.upstream.keep_alive
         while True:
-            lease = await self._connect(route, target, reuse=reuse)
+            lease = await self._connect(route, endpoint, reuse=reuse)
             relay = Relay(
                 request.connection,
                 lease,
-                api.timeouts,
+                route.api.timeouts,
                 self._deadlines,
                 account,
                 self._ended,
@@ -373,7 +391,7 @@ class Exchanges:
             self.accounts[relay] = account
             self.live.add(relay)
             try:
-                _ask(request, relay, lease, head, api.limits.request_body)
+                _send(inquiry, relay, lease, head)
                 await relay.answer()
             except (asyncio.CancelledError, errors.BodyTooLargeError):
                 relay.client_lost()
@@ -385,26 +403,26 @@ class Exchanges:
                 isinstance(failure, errors.UpstreamClosedError)
                 and lease.connection.reused
                 and not lease.connection.answered
-                and request.body is None
-                and request.head.method in _IDEMPOTENT
+                and inquiry.repeatable()
             ):
                 # Upstream closed the idle connection while the request was on its way: once more, on a new one.
                 reuse = False
                 continue
             raise failure
 
-    async def _connect(self, route: Route, target: Target, *, reuse: bool) -> Lease:
+    async def _connect(self, route: Route, endpoint: Endpoint, *, reuse: bool) -> Lease:
         """A connection that counts for the route's API until it is given back. Raises UpstreamError."""
         api, usage = route.api, route.usage
         usage.take(api.upstream.max_connections, self._deadlines.now())
         try:
             lease = await self._pool.connect(
-                target, reuse=reuse, keep_for=_keep_for(api.upstream), within=api.timeouts.connect
+                endpoint.target, reuse=reuse, keep_for=_keep_for(api.upstream), within=api.timeouts.connect
             )
         except BaseException:
             usage.free()
             raise
-        lease.ended = usage.free
+        endpoint.streams += 1
+        lease.ended = functools.partial(_free, usage, endpoint)
         return lease
 
     def _ended(self, relay: Relay) -> None:
@@ -424,23 +442,29 @@ def _body_too_large(api: Api) -> Problem:
     return Problem(413, "BodyTooLarge", f"The body may have {api.limits.request_body} bytes.")
 
 
-def _ask(request: Request, relay: Relay, lease: Lease, head: bytes, most: int | None) -> None:
-    """Send a request to upstream: at once what has come of it, and the rest as it comes, `most` bytes of body at most.
-    Raises BodyTooLargeError."""
-    upstream, body = lease.connection, request.body
+def _free(usage: Usage, endpoint: Endpoint) -> None:
+    """An exchange needs its connection no more."""
+    endpoint.streams -= 1
+    usage.free()
+
+
+def _send(inquiry: Inquiry, relay: Relay, lease: Lease, head: bytes) -> None:
+    """Send a request to upstream: at once what has come of it, and the rest as it comes, of its body as much as the API
+    allows. Raises BodyTooLargeError."""
+    request, upstream = inquiry.request, lease.connection
+    most = inquiry.route.api.limits.request_body
     upstream.begin(relay, to_head_request=request.head.method == b"HEAD")
-    chunked = request.head.chunked
-    if body is None or body.complete:
-        data = body.take() if body is not None else b""
-        _check_size(len(data), most)
-        upstream.send(head + (chunk(data) + LAST_CHUNK if chunked else data))
+    body = inquiry.whole_body()
+    if body is not None:
+        _check_size(len(inquiry.kept or b""), most)
+        upstream.send(head + body)
         relay.request_complete = True
         relay.waiting_for_upstream()
-    else:
-        if request.get(b"expect") is not None and not request.head.one_zero:
-            request.connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    elif request.body is not None:
+        inquiry.expect_body()
         upstream.send(head)
-        relay.upload_with(asyncio.create_task(_upload(body, relay, lease, most, chunked=chunked)))
+        upload = _upload(request.body, relay, lease, most, chunked=request.head.chunked)
+        relay.upload_with(asyncio.create_task(upload))
 
 
 def _check_size(size: int, most: int | None) -> None:
@@ -479,22 +503,3 @@ def _keep_for(upstream: Upstream) -> float:
     if not upstream.keep_alive:
         return 0.0
     return math.inf if upstream.keep_alive_timeout is None else upstream.keep_alive_timeout
-
-
-def _authority(request: Request, api: Api, target: Target) -> bytes:
-    """The Host that upstream is told."""
-    named = request.get(b"host") if api.upstream.host_header == "Client" else None
-    return named or target.authority
-
-
-def _client_of(request: Request, via: Via) -> headers.Client:
-    connection = request.connection
-    scheme = via.scheme or (b"https" if connection.secure else b"http")
-    host = via.host or request.get(b"host", b"")
-    _, colon, port = host.rpartition(b":")
-    if via.port is not None:
-        port = via.port
-    elif not (colon and port.isdigit()):
-        # A proxy that says how the client asked it knows the port that the gateway does not.
-        port = (b"443" if scheme == b"https" else b"80") if via.scheme else b"%d" % connection.port
-    return headers.Client(address=via.chain, scheme=scheme, host=host, port=port)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -50,11 +51,29 @@ class Histogram:
         return buckets
 
 
+class MeasuredHealth(Protocol):
+    """What is told of an endpoint's health."""
+
+    @property
+    def healthy(self) -> bool: ...
+
+
+class MeasuredEndpoint(Protocol):
+    """What is told of an endpoint."""
+
+    name: str
+    streams: int
+
+    @property
+    def health(self) -> MeasuredHealth: ...
+
+
 class ApiCounts:
     """Everything that is counted for one API."""
 
     __slots__ = (
         "closed",
+        "endpoints",
         "first_byte",
         "head",
         "lifetime",
@@ -71,6 +90,7 @@ class ApiCounts:
         self.refused: dict[str, int] = {}
         """Answers of the gateway's own, by problem reason."""
         self.streams_active = 0
+        self.endpoints: Iterable[MeasuredEndpoint] = ()
         self.upstream_connections = 0
         """In use now."""
         self.closed = dict.fromkeys(CloseReason, 0)
@@ -124,6 +144,14 @@ class Counts(Collector):
         connections = GaugeMetricFamily(
             "sse_gateway_upstream_connections", "Connections to upstream in use now.", labels=["api"]
         )
+        healthy = GaugeMetricFamily(
+            "sse_gateway_endpoint_healthy", "1 when requests should go to the endpoint.", labels=["api", "endpoint"]
+        )
+        held = GaugeMetricFamily(
+            "sse_gateway_endpoint_connections",
+            "Connections to the endpoint in use now.",
+            labels=["api", "endpoint"],
+        )
         closed = CounterMetricFamily(
             "sse_gateway_streams_closed", "Event streams ended, by reason.", labels=["api", "reason"]
         )
@@ -145,6 +173,9 @@ class Counts(Collector):
                 problems.add_metric([key, reason], count)
             active.add_metric([key], counts.streams_active)
             connections.add_metric([key], counts.upstream_connections)
+            for endpoint in counts.endpoints:
+                healthy.add_metric([key, endpoint.name], float(endpoint.health.healthy))
+                held.add_metric([key, endpoint.name], endpoint.streams)
             for close_reason, count in counts.closed.items():
                 closed.add_metric([key, close_reason.value], count)
             sent.add_metric([key], counts.response_bytes)
@@ -153,7 +184,7 @@ class Counts(Collector):
             lifetime.add_metric([key], counts.lifetime.buckets(), counts.lifetime.total)
         for reason, count in self.connections_refused.items():
             problems.add_metric(["", reason], count)
-        yield from (requests, problems, active, connections, closed, sent, head, first, lifetime)
+        yield from (requests, problems, active, connections, healthy, held, closed, sent, head, first, lifetime)
         yield GaugeMetricFamily("sse_gateway_ready", "1 when requests may be sent here.", float(self.ready))
         yield GaugeMetricFamily(
             "sse_gateway_config_revision", "Revision of the loaded configuration.", self.config_revision

@@ -29,6 +29,7 @@ from sse_proxy.problem import Problem
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.upstream.guard import AddressGuard
 from sse_proxy.upstream.pool import UpstreamPool
+from sse_proxy.upstream.probes import Prober
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class Proxy:
         """Listen. Raises ListenError when an address cannot be had; nothing is left open then."""
         self._deadlines = Deadlines(asyncio.get_running_loop().time)
         self._pool = UpstreamPool(self._deadlines)
+        self._prober = Prober(self._pool, self._deadlines)
         self._exchanges = Exchanges(self._pool, self._deadlines, self._counts, self._options.access_log)
         self._listener = Listener(
             self._exchanges, limits=self._options.limits, deadlines=self._deadlines, refused=self._refused
@@ -114,9 +116,10 @@ class Proxy:
         state = state or ConfigState()
         guard = AddressGuard(config.settings.targets)
         trusted = TrustedProxies(config.settings.trusted_proxies)
-        table = route.build(config, self._exchanges.table, self._counts, complete=state.complete)
+        table = route.build(config, self._exchanges.table, self._counts, self._deadlines.now, complete=state.complete)
         self._pool.guard(guard)
         self._pool.keep_only(table.origins())
+        self._prober.keep(table.probed())
         self._exchanges.table = table
         limits = config.settings.limits
         self._exchanges.admission = Admission(limits, self._exchanges.admission)
@@ -166,6 +169,8 @@ class Proxy:
             {
                 "id": account.id,
                 "api": account.route.api.key if account.route is not None else None,
+                "endpoint": account.endpoint.name if account.endpoint is not None else None,
+                "healthy": account.endpoint.health.healthy if account.endpoint is not None else None,
                 "client": account.client,
                 "method": account.method,
                 "status": account.status,
@@ -191,6 +196,7 @@ class Proxy:
             self._admin_accepting.close()
         if self._admin_server is not None:
             await self._admin_server.shutdown(1.0)
+        await self._prober.close()
         await self._pool.close()
         for task in self._tasks:
             task.cancel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sse_proxy.config import CREDENTIALS_SLOT, Api, ApiSecrets, GatewayConfig, Unavailable
@@ -15,8 +15,9 @@ from sse_proxy.observations import Observations
 from sse_proxy.plans import Plan, plan_for
 from sse_proxy.router import Router
 from sse_proxy.upstream import usage
-from sse_proxy.upstream.balancer import RoundRobin
 from sse_proxy.upstream.credentials import credential_changes, with_credentials
+from sse_proxy.upstream.endpoints import Endpoints
+from sse_proxy.upstream.probes import Probed
 from sse_proxy.upstream.target import Target, parse
 
 
@@ -27,7 +28,7 @@ class Route:
     api: Api
     unavailable: Unavailable | None
     plan: Plan
-    targets: RoundRobin[Target]
+    endpoints: Endpoints
     counts: ApiCounts
     observations: Observations
     usage: usage.Usage
@@ -56,23 +57,36 @@ class RoutingTable:
 
     def origins(self) -> set[tuple[str, str, int]]:
         """Scheme, host and port of every target."""
-        return {(target.scheme, target.host, target.port) for route in self.routes.values() for target in route.targets}
+        targets = [endpoint.target for route in self.routes.values() for endpoint in route.endpoints]
+        return {(target.scheme, target.host, target.port) for target in targets}
+
+    def probed(self) -> Iterator[Probed]:
+        """The endpoints that are to be probed."""
+        for route in self.routes.values():
+            if (check := route.api.health_check.active) is not None and route.unavailable is None:
+                for endpoint in route.endpoints:
+                    yield Probed(endpoint, check, route.api, list(route.request_changes.added))
 
 
 EMPTY = RoutingTable({}, Router(), complete=False)
 
 
-def build(config: GatewayConfig, before: RoutingTable, counts: Counts, *, complete: bool) -> RoutingTable:
-    """The table of a config. Routes of entries that are as before stay the same objects, with their turns."""
+def build(
+    config: GatewayConfig, before: RoutingTable, counts: Counts, now: Callable[[], float], *, complete: bool
+) -> RoutingTable:
+    """The table of a config. Routes of entries that are as before stay the same objects, with their turns. `now` is a
+    monotonic clock in seconds."""
     routes: dict[str, Route] = {}
     for api in config.apis:
         known = before.routes.get(api.key)
         unchanged = known is not None and known.api == api
-        routes[api.key] = known if known is not None and unchanged else _route(api, known, config.secrets, counts)
+        routes[api.key] = known if known is not None and unchanged else _route(api, known, config.secrets, counts, now)
     return RoutingTable(routes, Router(routes.values()), complete)
 
 
-def _route(api: Api, before: Route | None, secrets: Mapping[str, ApiSecrets], counts: Counts) -> Route:
+def _route(
+    api: Api, before: Route | None, secrets: Mapping[str, ApiSecrets], counts: Counts, now: Callable[[], float]
+) -> Route:
     observations = before.observations if before is not None else Observations(api.key)
     if before is not None and before.api.upstream.max_connections != api.upstream.max_connections:
         observations.withdraw(usage.REASON)
@@ -82,18 +96,18 @@ def _route(api: Api, before: Route | None, secrets: Mapping[str, ApiSecrets], co
         unavailable = unavailable or Unavailable(reason="SecretsNotLoaded", message="The API lacks its secrets.")
     slots = needed.values if needed is not None else {}
     credentials, credentials_value = api.upstream.credentials, slots.get(CREDENTIALS_SLOT, "")
-    targets: list[tuple[Target, int]] = []
+    targets: list[Target] = []
     try:
-        for endpoint in api.endpoints:
-            target = with_credentials(parse(endpoint.url), credentials, credentials_value)
-            targets.append((target, endpoint.weight))
+        targets = [with_credentials(parse(endpoint.url), credentials, credentials_value) for endpoint in api.endpoints]
     except TargetError:
         unavailable = unavailable or Unavailable(reason="InvalidTarget", message="The API's target cannot be used.")
+    known = before.endpoints if before is not None else None
+    endpoints = counts.api(api.key).endpoints = Endpoints(api, targets, known, observations, now)
     return Route(
         api,
         unavailable,
         plan_for(api.plan),
-        RoundRobin(targets),
+        endpoints,
         counts.api(api.key),
         observations,
         before.usage if before is not None else usage.Usage(counts.api(api.key), observations),

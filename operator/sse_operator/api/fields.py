@@ -294,3 +294,30 @@ Duration = Annotated[
     AfterValidator(_duration),
 ]
 """A Gateway API duration (GEP-2257); `0s` means none."""
+
+PERIOD_MESSAGE = f"must be a duration with units such as 10s or 1m30s, above 0s and at most {MAX_DURATION_HOURS}h"
+
+
+def _period(value: str) -> str:
+    try:
+        positive = seconds_of(value) > 0
+    except ValueError:
+        positive = False
+    if not positive:
+        raise ValueError(PERIOD_MESSAGE)
+    return value
+
+
+Period = Annotated[
+    str,
+    Field(
+        max_length=32,
+        json_schema_extra={
+            READS_AS: DURATION_TYPE,
+            CEL_RULES: [{"rule": f"{_DURATION_CEL} && duration(self) > duration('0s')", "message": PERIOD_MESSAGE}],
+        },
+    ),
+    BeforeValidator(_with_unit),
+    AfterValidator(_period),
+]
+"""A Gateway API duration (GEP-2257) that is above 0s."""

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from sse_operator.api.conditions import Conditions, Moment
 from sse_operator.api.cors import CorsSpec
-from sse_operator.api.endpoints import Endpoints
+from sse_operator.api.endpoints import Endpoints, FailoverSpec, HealthCheckSpec, LoadBalancingSpec
 from sse_operator.api.fields import (
     CEL_RULES,
     ContextPath,
@@ -94,7 +94,13 @@ class SseApiSpec(ApiModel):
     """URL of the endpoint, http or https. Its query parameters are fixed: a client adds others, it never replaces
     one."""
     endpoints: Endpoints | None = None
-    """Several addresses of the same endpoint, instead of target; requests go round-robin by weight."""
+    """Several addresses of the same endpoint, instead of target."""
+    load_balancing: LoadBalancingSpec | None = None
+    """Which endpoint a request goes to. Default RoundRobin."""
+    health_check: HealthCheckSpec | None = None
+    """How the health of endpoints is known. Default not at all."""
+    failover: FailoverSpec | None = None
+    """Another endpoint for a request that got no answer. Default none."""
     timeouts: TimeoutsSpec | None = None
     """Limits of a stream. What is not given comes from the gateway's defaults."""
     upstream: UpstreamSpec | None = None

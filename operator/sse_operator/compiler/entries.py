@@ -9,17 +9,15 @@ from sse_operator.api.objects import SseApi
 from sse_operator.api.sse_api import SseApiSpec, TimeoutsSpec
 from sse_operator.api.sse_gateway import GatewayDefaults
 from sse_operator.compiler.claims import ANY_HOST
+from sse_operator.compiler.endpoints import endpoints_of, failover_of, health_check_of, load_balancing_of
 from sse_operator.compiler.http import cors_of, header_changes
 from sse_operator.compiler.limits import limits_of
 from sse_operator.compiler.secrets import Referenced
 from sse_operator.compiler.upstream import upstream_of
-from sse_proxy.config import Api, ApiSecrets, Endpoint, Keyless, Timeouts, Unavailable
+from sse_proxy.config import Api, ApiSecrets, Keyless, Timeouts, Unavailable
 
 DEFAULT_TIMEOUTS = {"connect": "5s", "response": "2m", "idle": "1h", "stream": "0s", "write": "1m"}
 """The last word on timeouts, where neither the SseApi nor its gateway says anything."""
-
-TARGET_NAME = "target"
-"""The name of the one endpoint of an SseApi with `target`."""
 
 CLIENT_MESSAGES = {
     "Suspended": "This API is suspended by its owner.",
@@ -51,7 +49,10 @@ def entry_of(
         version=spec.version or "",
         generation=api.metadata.generation,
         unavailable=_unavailable("Suspended") if spec.suspend else None,
-        endpoints=_endpoints(spec),
+        endpoints=endpoints_of(spec),
+        load_balancing=load_balancing_of(spec),
+        health_check=health_check_of(spec.health_check),
+        failover=failover_of(spec.failover),
         timeouts=_timeouts(spec.timeouts, defaults.timeouts if defaults else None),
         upstream=upstream_of(spec.upstream, referenced),
         plan=Keyless(),
@@ -81,15 +82,6 @@ def unavailable_entry(api: SseApi, context_path: str, hosts: Sequence[str], reas
 
 def _unavailable(reason: str) -> Unavailable:
     return Unavailable(reason=reason, message=CLIENT_MESSAGES[reason])
-
-
-def _endpoints(spec: SseApiSpec) -> tuple[Endpoint, ...]:
-    if spec.target is not None:
-        return (Endpoint(name=TARGET_NAME, url=spec.target),)
-    return tuple(
-        Endpoint(name=endpoint.name, url=endpoint.target, weight=1 if endpoint.weight is None else endpoint.weight)
-        for endpoint in spec.endpoints or ()
-    )
 
 
 def _timeouts(own: TimeoutsSpec | None, defaults: TimeoutsSpec | None) -> Timeouts:

@@ -8,15 +8,6 @@ from pydantic import Field, model_validator
 
 from sse_proxy.contract.model import ConfigModel, Seconds
 
-
-class Endpoint(ConfigModel):
-    """One upstream address: an absolute http(s) URL, percent-encoded, whose query parameters are fixed."""
-
-    name: str
-    url: str
-    weight: Annotated[int, Field(ge=0)] = 1
-
-
 CREDENTIALS_SLOT = "upstream.credentials"
 """The slot of an entry's secrets that `UpstreamCredentials` speak of: the field's whole value, or the parameter's,
 percent-encoded."""

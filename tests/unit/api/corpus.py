@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from unit.api import endpoints_corpus
 from unit.api.access_corpus import CREDENTIALS_BAD, CREDENTIALS_GOOD
 from unit.api.proxies_corpus import (
     AUTOSCALING,
@@ -329,6 +330,9 @@ ENDPOINTS_GOOD: list[Any] = [
     [{**ENDPOINT, "weight": None}],
     [{**ENDPOINT, "weight": 0}, {**ENDPOINT, "name": "b"}],
     [{**ENDPOINT, "name": "a" * 63}],
+    [ENDPOINT, {**ENDPOINT, "name": "b", "secondary": True}],
+    [{**ENDPOINT, "secondary": False}],
+    [{**ENDPOINT, "secondary": None}],
     [{**ENDPOINT, "name": f"e{number}"} for number in range(32)],
 ]
 
@@ -356,6 +360,9 @@ ENDPOINTS_BAD: list[Any] = [
     [{**ENDPOINT, "weight": 0}],
     [{**ENDPOINT, "weight": 0}, {**ENDPOINT, "name": "b", "weight": 0}],
     [{**ENDPOINT, "wieght": 1}],
+    [{**ENDPOINT, "secondary": True}],
+    [{**ENDPOINT, "secondary": "true"}],
+    [{**ENDPOINT, "secondary": True}, {**ENDPOINT, "name": "b", "weight": 0}],
     [ENDPOINT, ENDPOINT],
     [{**ENDPOINT, "name": f"e{number}"} for number in range(33)],
 ]
@@ -723,6 +730,13 @@ def cases() -> Iterator[Case]:
     for value in (*CREDENTIALS_GOOD, *CREDENTIALS_BAD):
         is_good = any(value is each for each in CREDENTIALS_GOOD)
         yield Case(f"credentials={value!r:.80}", "SseApi", api_spec(upstream={"credentials": value}), is_good)
+    for field, good, bad in (
+        ("loadBalancing", endpoints_corpus.BALANCINGS_GOOD, endpoints_corpus.BALANCINGS_BAD),
+        ("healthCheck", endpoints_corpus.CHECKS_GOOD, endpoints_corpus.CHECKS_BAD),
+        ("failover", endpoints_corpus.FAILOVERS_GOOD, endpoints_corpus.FAILOVERS_BAD),
+    ):
+        for number, value in enumerate((*good, *bad)):
+            yield Case(f"{field} {number}={value!r:.60}", "SseApi", api_spec(**{field: value}), number < len(good))
     for label, spec, is_good in OTHER_API_SPECS:
         yield Case(label, "SseApi", spec, is_good)
     for label, spec, is_good in GATEWAY_SPECS:

@@ -109,7 +109,7 @@ def test_the_corpus(case: Case) -> None:
         ),
         (
             api_spec(target=GONE, endpoints=[{"name": "a", "target": "http://h", "weight": 0}]),
-            "spec.endpoints: must have an endpoint whose weight is not 0",
+            "spec.endpoints: must have an endpoint that is not secondary and whose weight is not 0",
         ),
         (
             api_spec(target=GONE, endpoints=[{"name": "a", "target": "http://h"}] * 2),

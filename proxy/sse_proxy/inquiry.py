@@ -1,0 +1,108 @@
+"""What upstream is asked for a client's request, at whichever endpoint it is.
+
+An inquiry can be made again, at the same endpoint or at another one, only while nothing that the client sent has been
+consumed, or all of it is kept. And once it has been sent, only where its method is idempotent: upstream may have acted
+on it (RFC 9110, section 9.2.2).
+"""
+
+from __future__ import annotations
+
+from sse_proxy import headers
+from sse_proxy.forwarded import Via
+from sse_proxy.request import Request
+from sse_proxy.route import Route
+from sse_proxy.stream.framing import LAST_CHUNK, chunk
+from sse_proxy.upstream.affinity import key_of
+from sse_proxy.upstream.target import Target
+
+REPLAYABLE_BODY = 64 * 1024
+"""Bytes of a body that are kept, so that it can be sent once more."""
+
+_IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
+
+
+class Inquiry:
+    """One request, on its way to an endpoint of its route."""
+
+    __slots__ = ("_fields", "_query", "_rest", "_sent", "_via", "kept", "request", "route")
+
+    def __init__(
+        self, request: Request, via: Via, route: Route, rest: str, query: str | None, fields: headers.Fields
+    ) -> None:
+        """`rest` is what of the client's path follows the context-path, undecoded; `query` and `fields` are what of the
+        client's goes on."""
+        self.request = request
+        self._via = via
+        self.route = route
+        self._rest = rest
+        self._query = query
+        self._fields = fields
+        self._sent = False
+        self.kept: bytes | None = b"" if request.body is None else None
+        """The whole body; None where it is sent on as it comes."""
+
+    async def keep_body(self) -> None:
+        """Wait for a body that is small enough to be kept. Raises RequestBrokenError."""
+        body, length = self.request.body, self.request.head.length
+        if body is None or self._sent or length is None or int(length) > REPLAYABLE_BODY:
+            return
+        self.expect_body()
+        parts = []
+        while part := await body.read():
+            parts.append(part)
+        self.kept = b"".join(parts)
+
+    def expect_body(self) -> None:
+        """Tell a client that waits for it to send the body."""
+        request = self.request
+        if request.get(b"expect") is not None and not request.head.one_zero and not request.complete:
+            request.connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def whole_body(self) -> bytes | None:
+        """The body as upstream is sent it, where all of it has come; it counts as sent."""
+        self._sent = True
+        body = self.request.body
+        if self.kept is None and body is not None and body.complete:
+            self.kept = body.take()
+        if self.kept is None:
+            return None
+        return chunk(self.kept) + LAST_CHUNK if self.request.head.chunked else self.kept
+
+    def repeatable(self) -> bool:
+        """Whether it can be made once more."""
+        return not self._sent or (self.kept is not None and self.request.head.method in _IDEMPOTENT)
+
+    def affinity(self) -> bytes | None:
+        """What decides its endpoint where that is by ConsistentHash."""
+        balancing = self.route.api.load_balancing
+        return key_of(balancing.consistent_hash, self.request.fields, self._query, self._via.client)
+
+    def head_for(self, target: Target) -> bytes:
+        """The request head for an endpoint."""
+        request, upstream = self.request, self.route.api.upstream
+        named = request.get(b"host") if upstream.host_header == "Client" else None
+        return headers.request_head(
+            request.head.method,
+            target.request_target(self._rest, self._query),
+            named or target.authority,
+            self._fields,
+            _client_of(request, self._via),
+            length=request.head.length,
+            chunked=request.head.chunked,
+            keep_alive=upstream.keep_alive,
+            compression=upstream.compression,
+            changes=self.route.request_changes,
+        )
+
+
+def _client_of(request: Request, via: Via) -> headers.Client:
+    connection = request.connection
+    scheme = via.scheme or (b"https" if connection.secure else b"http")
+    host = via.host or request.get(b"host", b"")
+    _, colon, port = host.rpartition(b":")
+    if via.port is not None:
+        port = via.port
+    elif not (colon and port.isdigit()):
+        # A proxy that says how the client asked it knows the port that the gateway does not.
+        port = (b"443" if scheme == b"https" else b"80") if via.scheme else b"%d" % connection.port
+    return headers.Client(address=via.chain, scheme=scheme, host=host, port=port)
