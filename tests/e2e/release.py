@@ -82,14 +82,13 @@ class Release:
         )
 
 
-def changed_chart(folder: Path) -> Path:
-    """A copy of the chart as a next revision would be: another version, and CRDs with one more printer column."""
+def previous_chart(folder: Path) -> Path:
+    """The chart as it could have been one revision ago: SseApis knew no `suspend`."""
     copy = Path(shutil.copytree(CHART, folder / "chart"))
     chart = yaml.safe_load((copy / "Chart.yaml").read_text())
-    (copy / "Chart.yaml").write_text(yaml.safe_dump({**chart, "version": "999.0.0"}))
-    crd = copy / "files" / "crds" / "sse-gateway.dev_sseapis.yaml"
-    column = "    - name: Added\n      type: string\n      jsonPath: .spec.version\n"
-    crd.write_text(
-        crd.read_text().replace("    additionalPrinterColumns:\n", f"    additionalPrinterColumns:\n{column}")
-    )
+    (copy / "Chart.yaml").write_text(yaml.safe_dump({**chart, "version": "0.0.1"}))
+    path = copy / "files" / "crds" / "sse-gateway.dev_sseapis.yaml"
+    crd = yaml.safe_load(path.read_text())
+    del crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["suspend"]
+    path.write_text(yaml.safe_dump(crd, sort_keys=False))
     return copy

@@ -1,4 +1,4 @@
-"""Ways in from outside: a Service on the nodes, an Ingress, an HTTPRoute, and none of them any more."""
+"""What a gateway may have or not: a port on the nodes, an Ingress, an HTTPRoute, an autoscaler."""
 
 from e2e.figures import Figures
 from e2e.kube import Namespace, api, gateway, knows_routes, kubectl, settled, until
@@ -14,6 +14,7 @@ def test_ways_in(shop: Namespace, source: Source, release: Release, figures: Fig
     routed = knows_routes()
     ways = {
         "service": {"type": "NodePort"},
+        "autoscaling": {"minReplicas": 1, "maxReplicas": 3},
         "ingress": {"controller": "nginx", "className": "nginx", "hosts": [HOST]},
         **({"httpRoute": {"parentRefs": [{"name": "edge"}], "hostnames": [HOST]}} if routed else {}),
     }
@@ -24,6 +25,7 @@ def test_ways_in(shop: Namespace, source: Source, release: Release, figures: Fig
         assert urls == [f"http://{HOST}/prices", "http://sse-default.e2e-ways-in.svc/prices"]
         ingress = place.get("ingress", "sse-default")
         assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
+        assert place.get("horizontalpodautoscaler", "sse-default")["spec"]["maxReplicas"] == 3
         if routed:
             (rule,) = place.get("httproute", "sse-default")["spec"]["rules"]
             assert rule["timeouts"] == {"request": "0s", "backendRequest": "0s"}
@@ -36,6 +38,7 @@ def test_ways_in(shop: Namespace, source: Source, release: Release, figures: Fig
 
         place.apply(gateway("default"))
         until("no Ingress", lambda: not place.get("ingress", "sse-default"))
+        until("no autoscaler", lambda: not place.get("horizontalpodautoscaler", "sse-default"))
         until("a Service within", lambda: place.get("service", "sse-default")["spec"]["type"] == "ClusterIP")
         if routed:
             until("no HTTPRoute", lambda: not place.get("httproute", "sse-default"))
@@ -44,7 +47,9 @@ def test_ways_in(shop: Namespace, source: Source, release: Release, figures: Fig
     finally:
         place.delete(wait=False)
     figures.add(
-        "gateway with a NodePort, an Ingress" + (" and an HTTPRoute" if routed else "") + "; then without",
+        "gateway with a NodePort, an autoscaler, an Ingress"
+        + (" and an HTTPRoute" if routed else "")
+        + "; then without",
         "5 streams over the node's port went on when it was closed to new ones",
         "the API server took all of them" + ("" if routed else "; no HTTPRoute: this cluster has no Gateway API"),
     )
