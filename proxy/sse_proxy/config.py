@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -40,6 +40,13 @@ from sse_proxy.contract.limits import Limits as Limits
 from sse_proxy.contract.limits import Rate as Rate
 from sse_proxy.contract.model import ConfigModel as ConfigModel
 from sse_proxy.contract.model import Seconds as Seconds
+from sse_proxy.contract.plan import KEYS_SLOT as KEYS_SLOT
+from sse_proxy.contract.plan import USERS_SLOT as USERS_SLOT
+from sse_proxy.contract.plan import ApiKey as ApiKey
+from sse_proxy.contract.plan import Basic as Basic
+from sse_proxy.contract.plan import Keyless as Keyless
+from sse_proxy.contract.plan import KeySource as KeySource
+from sse_proxy.contract.plan import Plan as Plan
 from sse_proxy.contract.upstream import CREDENTIALS_SLOT as CREDENTIALS_SLOT
 from sse_proxy.contract.upstream import Upstream as Upstream
 from sse_proxy.contract.upstream import UpstreamCredentials as UpstreamCredentials
@@ -66,15 +73,6 @@ class Timeouts(ConfigModel):
     """For the whole stream, from its response head."""
     write: Seconds | None = 60.0
     """For a client that takes no byte although some wait for it."""
-
-
-class Keyless(ConfigModel):
-    """The plan that lets everybody in and leaves the client's credentials to upstream."""
-
-    type: Literal["Keyless"] = "Keyless"
-
-
-Plan = Keyless
 
 
 class Unavailable(ConfigModel):

@@ -21,7 +21,7 @@ from sse_proxy.field_changes import UNCHANGED, FieldChanges
 from sse_proxy.forwarded import TrustedProxies, Via
 from sse_proxy.inquiry import Inquiry
 from sse_proxy.limits.admission import Admission, address_key
-from sse_proxy.metrics import ApiCounts, Counts
+from sse_proxy.metrics import ApiCounts, ConsumerCounts, Counts
 from sse_proxy.path import RequestTarget, parse_target, rest_of_path
 from sse_proxy.plans import Consumer
 from sse_proxy.problem import Problem
@@ -37,6 +37,9 @@ from sse_proxy.upstream.pool import Lease, UpstreamPool
 from sse_proxy.upstream.usage import Usage
 
 _log = logging.getLogger(__name__)
+
+REVOCATION_SECONDS = 4.0
+"""For an event boundary to come, once a stream's credential counts no more."""
 
 _RETRY_AFTER: dict[type[errors.UpstreamError], int] = {
     errors.MaxConnectionsReachedError: 5,
@@ -59,6 +62,7 @@ class Exchange:
         "_counts",
         "_log",
         "_now",
+        "_of_consumer",
         "_opened",
         "address",
         "client",
@@ -99,6 +103,7 @@ class Exchange:
         self.target: RequestTarget | None = None
         self.route: Route | None = None
         self.consumer = Consumer()
+        self._of_consumer: ConsumerCounts | None = None
         self.cors: FieldChanges = UNCHANGED
         self.endpoint: Endpoint | None = None
         """The one that is asked, or was the last."""
@@ -110,6 +115,13 @@ class Exchange:
     def belongs_to(self, route: Route) -> None:
         """From now on it counts for this route's API."""
         self.route, self._counts = route, route.counts
+
+    def admitted(self, consumer: Consumer) -> None:
+        """The plan lets it in."""
+        self.consumer = consumer
+        if consumer.name:
+            self._of_consumer = self._counts.consumer(consumer.name)
+            self._of_consumer.requests += 1
 
     def enter(self, admissions: tuple[Admission, ...]) -> Problem | None:
         """Come in, or why not. Nothing is counted then."""
@@ -139,6 +151,8 @@ class Exchange:
         self._counts.head.observe(self.head_after)
         if stream:
             self._counts.streams_active += 1
+            if self._of_consumer is not None:
+                self._of_consumer.streams_active += 1
             self._write("stream_open", {})
 
     def first_byte(self) -> None:
@@ -156,6 +170,8 @@ class Exchange:
         self._count_status()
         if self.stream:
             counts.streams_active -= 1
+            if self._of_consumer is not None:
+                self._of_consumer.streams_active -= 1
             counts.closed[reason] += 1
             counts.lifetime.observe(now - self._opened)
         self._write(
@@ -315,16 +331,16 @@ class Exchanges:
             return Problem(508, "LoopDetected")
         if request.get(b"expect", b"100-continue").lower() != b"100-continue":
             return Problem(417, "ExpectationFailed")
-        consumer = await route.plan.admit(request.fields, target.query)
-        if isinstance(consumer, Problem):
-            return consumer
-        account.consumer = consumer
+        admission = await route.plan.admit(request.fields, target.query)
+        if isinstance(admission, Problem):
+            return admission
+        account.admitted(admission.consumer)
         if (refusal := account.enter((self.admission, route.admission))) is not None:
             return refusal
         if _too_large(int(request.head.length or 0), route.api):
             return _body_too_large(route.api)
         rest = rest_of_path(target.path, consumed)
-        return Inquiry(request, account.via, route, rest, target.query, request.fields)
+        return Inquiry(request, account.via, route, rest, admission.query, admission.fields)
 
     def _refuse(self, request: Request, account: Exchange, problem: Problem, *, close: bool = False) -> None:
         connection = request.connection
@@ -390,6 +406,8 @@ class Exchanges:
             request.connection.downstream = relay
             self.accounts[relay] = account
             self.live.add(relay)
+            if self._is_revoked(account):  # while the connection was being made
+                self._end_soon(relay)
             try:
                 _send(inquiry, relay, lease, head)
                 await relay.answer()
@@ -424,6 +442,24 @@ class Exchanges:
         endpoint.streams += 1
         lease.ended = functools.partial(_free, usage, endpoint)
         return lease
+
+    def end_revoked(self) -> None:
+        """End the exchanges of credentials that the current table knows no more, event streams at an event boundary
+        where one comes in time."""
+        for relay, account in list(self.accounts.items()):
+            if self._is_revoked(account):
+                self._end_soon(relay)
+
+    def _is_revoked(self, account: Exchange) -> bool:
+        route, credential = account.route, account.consumer.credential
+        if route is None or not credential:
+            return False
+        current = self.table.routes.get(route.api.key)
+        return current is not None and current is not route and not current.plan.knows(credential)
+
+    def _end_soon(self, relay: Relay) -> None:
+        now = self._deadlines.now()
+        relay.end_by(now, now + REVOCATION_SECONDS, CloseReason.REVOKED)
 
     def _ended(self, relay: Relay) -> None:
         """Nothing is left to do for a relay. Where it had no answer, its request's handler goes on."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sse_proxy import headers
 from sse_proxy.forwarded import Via
+from sse_proxy.plans.plan import RawFields
 from sse_proxy.request import Request
 from sse_proxy.route import Route
 from sse_proxy.stream.framing import LAST_CHUNK, chunk
@@ -27,7 +28,7 @@ class Inquiry:
     __slots__ = ("_fields", "_query", "_rest", "_sent", "_via", "kept", "request", "route")
 
     def __init__(
-        self, request: Request, via: Via, route: Route, rest: str, query: str | None, fields: headers.Fields
+        self, request: Request, via: Via, route: Route, rest: str, query: str | None, fields: RawFields
     ) -> None:
         """`rest` is what of the client's path follows the context-path, undecoded; `query` and `fields` are what of the
         client's goes on."""

@@ -24,6 +24,12 @@ from sse_proxy.stream.close import CloseReason
 _HEAD_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _LIFETIME_BOUNDS = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 
+MOST_CONSUMERS = 100
+"""How many consumers of one API have series of their own."""
+
+OTHER_CONSUMERS = "(others)"
+"""The label of all others."""
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -73,6 +79,7 @@ class ApiCounts:
 
     __slots__ = (
         "closed",
+        "consumers",
         "endpoints",
         "first_byte",
         "head",
@@ -95,10 +102,28 @@ class ApiCounts:
         """In use now."""
         self.closed = dict.fromkeys(CloseReason, 0)
         """Ended event streams by reason."""
+        self.consumers: dict[str, ConsumerCounts] = {}
+        """By name, those whom the plan let in; at most `MOST_CONSUMERS` have counts of their own."""
         self.response_bytes = 0
         self.head = Histogram(_HEAD_BOUNDS)
         self.first_byte = Histogram(_HEAD_BOUNDS)
         self.lifetime = Histogram(_LIFETIME_BOUNDS)
+
+    def consumer(self, name: str) -> ConsumerCounts:
+        """The counts of one consumer, or of all those beyond the first `MOST_CONSUMERS`."""
+        if name not in self.consumers and len(self.consumers) >= MOST_CONSUMERS:
+            name = OTHER_CONSUMERS
+        return self.consumers.setdefault(name, ConsumerCounts())
+
+
+class ConsumerCounts:
+    """What is counted for one consumer of an API."""
+
+    __slots__ = ("requests", "streams_active")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.streams_active = 0
 
 
 class Counts(Collector):
@@ -165,7 +190,16 @@ class Counts(Collector):
         lifetime = HistogramMetricFamily(
             "sse_gateway_stream_lifetime_seconds", "From an event stream's response head to its end.", labels=["api"]
         )
+        by_consumer = CounterMetricFamily(
+            "sse_gateway_consumer_requests", "Requests that a plan let in, by consumer.", labels=["api", "consumer"]
+        )
+        consumer_streams = GaugeMetricFamily(
+            "sse_gateway_consumer_streams_active", "Event streams open now, by consumer.", labels=["api", "consumer"]
+        )
         for key, counts in self._apis.items():
+            for consumer, of_consumer in counts.consumers.items():
+                by_consumer.add_metric([key, consumer], of_consumer.requests)
+                consumer_streams.add_metric([key, consumer], of_consumer.streams_active)
             for status_class, count in enumerate(counts.requests):
                 if count:
                     requests.add_metric([key, f"{status_class}xx" if status_class else "none"], count)
@@ -184,7 +218,21 @@ class Counts(Collector):
             lifetime.add_metric([key], counts.lifetime.buckets(), counts.lifetime.total)
         for reason, count in self.connections_refused.items():
             problems.add_metric(["", reason], count)
-        yield from (requests, problems, active, connections, healthy, held, closed, sent, head, first, lifetime)
+        yield from (
+            requests,
+            problems,
+            active,
+            connections,
+            healthy,
+            held,
+            closed,
+            sent,
+            head,
+            first,
+            lifetime,
+            by_consumer,
+            consumer_streams,
+        )
         yield GaugeMetricFamily("sse_gateway_ready", "1 when requests may be sent here.", float(self.ready))
         yield GaugeMetricFamily(
             "sse_gateway_config_revision", "Revision of the loaded configuration.", self.config_revision

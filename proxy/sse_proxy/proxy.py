@@ -25,6 +25,7 @@ from sse_proxy.forwarded import TrustedProxies
 from sse_proxy.limits.admission import Admission
 from sse_proxy.listener import Listener, ListenerLimits, listen
 from sse_proxy.metrics import Counts
+from sse_proxy.plans.passwords import Passwords
 from sse_proxy.problem import Problem
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.upstream.guard import AddressGuard
@@ -88,6 +89,7 @@ class Proxy:
         """Listen. Raises ListenError when an address cannot be had; nothing is left open then."""
         self._deadlines = Deadlines(asyncio.get_running_loop().time)
         self._pool = UpstreamPool(self._deadlines)
+        self._passwords = Passwords()
         self._prober = Prober(self._pool, self._deadlines)
         self._exchanges = Exchanges(self._pool, self._deadlines, self._counts, self._options.access_log)
         self._listener = Listener(
@@ -115,12 +117,15 @@ class Proxy:
         Raises ConfigError where its settings cannot be used; everything is as before then."""
         state = state or ConfigState()
         guard = AddressGuard(config.settings.targets)
+        table = route.build(
+            config, self._exchanges.table, self._counts, self._passwords, self._deadlines.now, complete=state.complete
+        )
         trusted = TrustedProxies(config.settings.trusted_proxies)
-        table = route.build(config, self._exchanges.table, self._counts, self._deadlines.now, complete=state.complete)
         self._pool.guard(guard)
         self._pool.keep_only(table.origins())
         self._prober.keep(table.probed())
         self._exchanges.table = table
+        self._exchanges.end_revoked()
         limits = config.settings.limits
         self._exchanges.admission = Admission(limits, self._exchanges.admission)
         self._exchanges.trusted = self._listener.trusted = trusted
@@ -172,6 +177,7 @@ class Proxy:
                 "endpoint": account.endpoint.name if account.endpoint is not None else None,
                 "healthy": account.endpoint.health.healthy if account.endpoint is not None else None,
                 "client": account.client,
+                "consumer": account.consumer.name or None,
                 "method": account.method,
                 "status": account.status,
                 "stream": account.stream,
@@ -198,6 +204,7 @@ class Proxy:
             await self._admin_server.shutdown(1.0)
         await self._prober.close()
         await self._pool.close()
+        self._passwords.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -13,6 +13,7 @@ from sse_proxy.limits.admission import Admission
 from sse_proxy.metrics import ApiCounts, Counts
 from sse_proxy.observations import Observations
 from sse_proxy.plans import Plan, plan_for
+from sse_proxy.plans.passwords import Passwords
 from sse_proxy.router import Router
 from sse_proxy.upstream import usage
 from sse_proxy.upstream.credentials import credential_changes, with_credentials
@@ -72,7 +73,13 @@ EMPTY = RoutingTable({}, Router(), complete=False)
 
 
 def build(
-    config: GatewayConfig, before: RoutingTable, counts: Counts, now: Callable[[], float], *, complete: bool
+    config: GatewayConfig,
+    before: RoutingTable,
+    counts: Counts,
+    passwords: Passwords,
+    now: Callable[[], float],
+    *,
+    complete: bool,
 ) -> RoutingTable:
     """The table of a config. Routes of entries that are as before stay the same objects, with their turns. `now` is a
     monotonic clock in seconds."""
@@ -80,12 +87,19 @@ def build(
     for api in config.apis:
         known = before.routes.get(api.key)
         unchanged = known is not None and known.api == api
-        routes[api.key] = known if known is not None and unchanged else _route(api, known, config.secrets, counts, now)
+        if known is None or not unchanged:
+            known = _route(api, known, config.secrets, counts, passwords, now)
+        routes[api.key] = known
     return RoutingTable(routes, Router(routes.values()), complete)
 
 
 def _route(
-    api: Api, before: Route | None, secrets: Mapping[str, ApiSecrets], counts: Counts, now: Callable[[], float]
+    api: Api,
+    before: Route | None,
+    secrets: Mapping[str, ApiSecrets],
+    counts: Counts,
+    passwords: Passwords,
+    now: Callable[[], float],
 ) -> Route:
     observations = before.observations if before is not None else Observations(api.key)
     if before is not None and before.api.upstream.max_connections != api.upstream.max_connections:
@@ -106,7 +120,7 @@ def _route(
     return Route(
         api,
         unavailable,
-        plan_for(api.plan),
+        plan_for(api.plan, slots, passwords),
         endpoints,
         counts.api(api.key),
         observations,

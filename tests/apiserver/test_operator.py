@@ -3,8 +3,9 @@
 import asyncio
 import base64
 import contextlib
+import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from apiserver.control_plane import ApiError, ControlPlane
 from apiserver.node import Node, RunningPod
 from apiserver.operator_process import USER, OperatorProcess
 from sse_operator.local.demo_source import DemoSource
+from sse_proxy.config import shard_of
 
 API_VERSION = "sse-gateway.dev/v1alpha1"
 CHILD_KINDS = (
@@ -26,6 +28,7 @@ CHILD_KINDS = (
     ("policy/v1", "PodDisruptionBudget"),
     ("networking.k8s.io/v1", "NetworkPolicy"),
 )
+USABLE = {"sse-gateway.dev/use": "true"}
 PLURALS = {"NetworkPolicy": "networkpolicies"}
 DEMO = {"Authorization": "Basic " + base64.b64encode(b"demo:demo").decode()}
 
@@ -69,6 +72,12 @@ class Cluster:
     async def merge(self, kind: str, name: str, patch: Document, api_version: str = API_VERSION) -> Document:
         content_type = "application/merge-patch+json"
         return await self.request("PATCH", kind, name, api_version, body=patch, content_type=content_type)
+
+    async def apply_secret(self, name: str, labels: Mapping[str, str] | None = None, **data: str) -> None:
+        """A Secret that SseApis may use, unless `labels` are given."""
+        metadata = {"name": name, "namespace": self.namespace, "labels": dict(USABLE if labels is None else labels)}
+        manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+        await asyncio.to_thread(self.control_plane.apply, manifest)
 
     async def until(
         self, kind: str, name: str, holds: Callable[[Document], bool], api_version: str = API_VERSION
@@ -228,6 +237,91 @@ async def test_from_yaml_to_served_changed_and_gone(
             f" from edit to served {edited:.2f} s; from delete to gone {deleted:.2f} s"
         )
     assert max(served, edited, deleted) < 2
+
+
+async def test_a_secret_is_served_rotated_and_missed(
+    cluster: Cluster, node: Node, source: DemoSource, operator: OperatorProcess
+) -> None:
+    """Credentials for upstream, from a Secret that SseApis may use; the demo source lets nobody else in."""
+    secrets_name = f"sse-default-secrets-{shard_of(cluster.namespace, 'ably')}"
+    spec = {
+        "contextPath": "/sseconsumer",
+        "target": source.url("one"),
+        "upstream": {"credentials": {"basic": {"secretRef": {"name": "ably"}}}},
+    }
+    await cluster.apply_secret("ably", labels={}, username="demo", password="demo")
+    await cluster.apply("SseApi", "ably", spec)
+    (pod,) = await node.ready()
+    missing = await cluster.until("SseApi", "ably", refused("SecretNotFound"))
+    label = f"kubectl label secret -n {cluster.namespace} ably sse-gateway.dev/use=true"
+    assert condition(missing, "ResolvedRefs")["message"].endswith(label)
+    async with aiohttp.ClientSession() as client:
+        (await answers(client, pod, "/sseconsumer", 503)).close()
+        deployment = await cluster.get("Deployment", "sse-default", "apps/v1")
+        assert deployment
+
+        await cluster.apply_secret("ably", username="demo", password="demo")
+        stream = await answers(client, pod, "/sseconsumer", 200)
+        await cluster.until("SseApi", "ably", ready)
+        assert await cluster.get("Secret", secrets_name, "v1")
+
+        await cluster.apply_secret("ably", username="demo", password="canary-not-demo")
+        (await answers(client, pod, "/sseconsumer", 401)).close()
+        source.publish("one", "still here")
+        assert '"data": "still here"' in await event(stream)
+        stream.close()
+        await cluster.apply_secret("ably", username="demo", password="demo")
+        (await answers(client, pod, "/sseconsumer", 200)).close()
+
+        await cluster.request("DELETE", "Secret", "ably", "v1")
+        gone = await cluster.until("SseApi", "ably", refused("SecretNotFound"))
+        assert condition(gone, "ResolvedRefs")["status"] == "False"
+        (await answers(client, pod, "/sseconsumer", 503)).close()
+    await cluster.until_gone("Secret", secrets_name, "v1")
+    after = await cluster.get("Deployment", "sse-default", "apps/v1")
+    assert after
+    assert after["metadata"]["generation"] == deployment["metadata"]["generation"]
+    assert "canary" not in operator.log.read_text() + (pod.folder / "log").read_text()
+
+
+async def test_a_key_lets_in_until_it_is_taken_out(cluster: Cluster, node: Node, source: DemoSource) -> None:
+    keys = {"alice": "canary-of-alice", "bob": "canary-of-bob"}
+    await cluster.apply_secret("keys", **keys)
+    await cluster.apply_secret("ably", username="demo", password="demo")
+    spec = {
+        "contextPath": "/sseconsumer",
+        "target": source.url("one"),
+        "upstream": {"credentials": {"basic": {"secretRef": {"name": "ably"}}}},
+        "plan": {"type": "ApiKey", "apiKey": {"secretRefs": [{"name": "keys"}]}},
+    }
+    await cluster.apply("SseApi", "ably", spec)
+    (pod,) = await node.ready()
+    await cluster.until("SseApi", "ably", ready)
+    async with (
+        aiohttp.ClientSession() as anybody,
+        aiohttp.ClientSession(headers={"X-API-Key": keys["alice"]}) as alice,
+        aiohttp.ClientSession(headers={"X-API-Key": keys["bob"]}) as bob,
+    ):
+        refused_answer = await answers(anybody, pod, "/sseconsumer", 401)
+        assert refused_answer.headers["WWW-Authenticate"] == 'ApiKey realm="/sseconsumer"'
+        alices, bobs = [await answers(each, pod, "/sseconsumer", 200) for each in (alice, bob)]
+
+        began = time.monotonic()
+        await cluster.merge("Secret", "keys", {"data": {"alice": None}}, "v1")
+        with pytest.raises(aiohttp.ClientPayloadError):
+            async with asyncio.timeout(15):
+                await alices.read()
+        assert time.monotonic() - began < 7
+        (await answers(alice, pod, "/sseconsumer", 401)).close()
+        source.publish("one", "for bob")
+        assert '"data": "for bob"' in await event(bobs)
+        bobs.close()
+
+    config_maps = [json.dumps(each) for each in await cluster.children() if each["kind"] == "ConfigMap"]
+    assert any("/sseconsumer" in each for each in config_maps)
+    shown = [*config_maps, (pod.folder / "log").read_text()]
+    assert not [text for text in shown for key in keys.values() if key in text]
+    assert '"consumer":"bob"' in shown[-1]
 
 
 async def test_what_a_gateway_owns(cluster: Cluster) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
@@ -23,6 +23,7 @@ from sse_operator.api.fields import (
 from sse_operator.api.http import RequestSpec, ResponseSpec
 from sse_operator.api.limits import LimitsSpec
 from sse_operator.api.model import ApiModel
+from sse_operator.api.plan import PlanSpec
 from sse_operator.api.upstream import UpstreamSpec
 
 KIND = "SseApi"
@@ -53,13 +54,6 @@ class TimeoutsSpec(ApiModel):
     """For the whole stream. Default none (0s)."""
     write: Duration | None = None
     """For a client that takes no byte although some wait for it. Default 1m."""
-
-
-class PlanSpec(ApiModel):
-    """Who may connect."""
-
-    type: Literal["Keyless"]
-    """Keyless lets everybody in; the client's own credentials pass on to upstream."""
 
 
 ONE_TARGET_MESSAGE = "needs exactly one of target and endpoints"

@@ -12,9 +12,10 @@ from sse_operator.compiler.claims import ANY_HOST
 from sse_operator.compiler.endpoints import endpoints_of, failover_of, health_check_of, load_balancing_of
 from sse_operator.compiler.http import cors_of, header_changes
 from sse_operator.compiler.limits import limits_of
+from sse_operator.compiler.plan import plan_of
 from sse_operator.compiler.secrets import Referenced
 from sse_operator.compiler.upstream import upstream_of
-from sse_proxy.config import Api, ApiSecrets, Keyless, Timeouts, Unavailable
+from sse_proxy.config import Api, ApiSecrets, Timeouts, Unavailable
 
 DEFAULT_TIMEOUTS = {"connect": "5s", "response": "2m", "idle": "1h", "stream": "0s", "write": "1m"}
 """The last word on timeouts, where neither the SseApi nor its gateway says anything."""
@@ -55,7 +56,7 @@ def entry_of(
         failover=failover_of(spec.failover),
         timeouts=_timeouts(spec.timeouts, defaults.timeouts if defaults else None),
         upstream=upstream_of(spec.upstream, referenced),
-        plan=Keyless(),
+        plan=plan_of(spec.plan, context_path, referenced),
         request_headers=header_changes(spec.request.headers if spec.request else None),
         response_headers=header_changes(spec.response.headers if spec.response else None),
         cors=cors_of(spec.cors),

@@ -124,6 +124,7 @@ def _result(api: SseApi, gateway: SseGatewaySpec, holding: Holding | None, refer
         entry=entry,
         claim=holding.claim,
         secrets=secrets,
+        warnings=referenced.warnings(),
         unresolved=tuple(referenced.unresolved),
     )
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 from sse_operator.api.data_objects import DataObject
 from sse_operator.api.references import USABLE, USE, Reference, ReferencedKind
+from sse_operator.api.sse_api import Warned
 from sse_proxy.config import ApiSecrets
+
+LARGEST_SLOT = 256 * 1024
+"""Bytes. A Secret holds 1 MiB, and several SseApis share one on the way to the proxies."""
+
+PARTS_TOLD = 8
+"""So many parts of Secrets that do not count are told, and how many more there are."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,8 @@ class Referenced:
     config_maps: Mapping[str, DataObject] = field(default_factory=dict, repr=False)
     """By namespace/name."""
     unresolved: list[Unresolved] = field(default_factory=list)
+    not_counted: list[str] = field(default_factory=list)
+    """Parts of Secrets that do not count, one sentence each."""
     slots: dict[str, str] = field(default_factory=dict, repr=False)
     """Slot → content, for `ApiSecrets`."""
     _used: dict[str, str] = field(default_factory=dict, repr=False)
@@ -60,6 +69,27 @@ class Referenced:
         """Take note that the content of a Secret cannot be used. `what` never has the content itself."""
         message = f"Secret {self.namespace}/{name} {what}"
         self.unresolved.append(Unresolved("SecretInvalid", message, ("Secret", name)))
+
+    def ignored(self, name: str, what: str) -> None:
+        """Take note that a part of a Secret does not count. `what` never has the content itself."""
+        self.not_counted.append(f"Secret {self.namespace}/{name}: {what}")
+
+    def fill(self, slot: str, content: str, name: str) -> None:
+        """Put something secret into a slot. `name` is the Secret that it comes from, or one of them."""
+        if len(content.encode()) > LARGEST_SLOT:
+            self.invalid(
+                name, f"holds more than the {LARGEST_SLOT // 1024} KiB that one SseApi may need: split the SseApi"
+            )
+        else:
+            self.slots[slot] = content
+
+    def warnings(self) -> tuple[Warned, ...]:
+        """What works, but not as its owner may think."""
+        if not self.not_counted:
+            return ()
+        more = len(self.not_counted) - PARTS_TOLD
+        message = "; ".join(self.not_counted[:PARTS_TOLD]) + (f"; and {more} more" if more > 0 else "")
+        return (Warned(reason="CredentialIgnored", message=message),)
 
     def needed(self, name: str) -> ApiSecrets | None:
         """All slots, for the SseApi of that name; None where it needs nothing that is secret."""

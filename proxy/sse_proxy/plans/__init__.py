@@ -1,44 +1,31 @@
 """Who may connect. A plan looks at a request before anything is sent upstream.
 
-`admit` gives the consumer, or the problem that the client gets instead (401, 403). A plan that has a credential of
-its own also names the fields and parameters that must not go upstream. `plan_for` picks the plan of a config entry.
+Read in this order: `plan` (what every plan does), `sources` (where credentials stand in a request, and how they are
+taken out of it), `api_key`, `passwords` and `basic`. `plan_for` picks the plan of a config entry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
 
 from sse_proxy import config
-from sse_proxy.problem import Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Consumer:
-    """Who connects, as logs and metrics name them; `""` is anybody."""
-
-    name: str = ""
-
-
-class Plan(Protocol):
-    """One entry's plan, ready to judge requests."""
-
-    async def admit(self, fields: Iterable[tuple[bytes, bytes]], query: str | None) -> Consumer | Problem: ...
-
-
-class Keyless:
-    """Lets everybody in and leaves the client's credentials to upstream."""
-
-    _anybody = Consumer()
-
-    async def admit(self, fields: Iterable[tuple[bytes, bytes]], query: str | None) -> Consumer | Problem:
-        return self._anybody
-
+from sse_proxy.plans.api_key import ApiKey
+from sse_proxy.plans.basic import Basic
+from sse_proxy.plans.passwords import Passwords
+from sse_proxy.plans.plan import Admission as Admission
+from sse_proxy.plans.plan import Consumer as Consumer
+from sse_proxy.plans.plan import Keyless
+from sse_proxy.plans.plan import Plan as Plan
 
 _KEYLESS = Keyless()
 
 
-def plan_for(plan: config.Plan) -> Plan:
-    """The plan of a config entry."""
-    return _KEYLESS
+def plan_for(plan: config.Plan, slots: Mapping[str, str], passwords: Passwords) -> Plan:
+    """The plan of a config entry. `slots` are the entry's secrets: without its own a plan lets nobody in."""
+    match plan:
+        case config.ApiKey():
+            return ApiKey(plan, slots.get(config.KEYS_SLOT, ""))
+        case config.Basic():
+            return Basic(plan, slots.get(config.USERS_SLOT, ""), passwords)
+        case config.Keyless():
+            return _KEYLESS

@@ -25,5 +25,7 @@ class CloseReason(StrEnum):
     """The client sent more than a limit lets it, while its response was under way."""
     DRAIN = "drain"
     """The proxy is being stopped."""
+    REVOKED = "revoked"
+    """The credential that let the client in counts no more."""
     REMOVED = "removed"
     """The API was deleted or suspended."""

@@ -56,6 +56,7 @@ class Relay:
         "_decoder",
         "_drain_by",
         "_drain_from",
+        "_drain_reason",
         "_ended",
         "_held",
         "_keep_alive",
@@ -116,6 +117,7 @@ class Relay:
         self._taken = 0
         self._drain_from: float | None = None
         self._drain_by = 0.0
+        self._drain_reason = CloseReason.DRAIN
         self._released = False
         self._reset_at: float | None = None
         self.due_tick: int | None = None
@@ -231,7 +233,7 @@ class Relay:
             self.client.send(self._decoder.framed_part(body))
         else:
             self.client.send(body)
-        self.end(CloseReason.DRAIN)
+        self.end(self._drain_reason)
 
     def response_ended(self, failure: str | None) -> None:
         if self._opened is None:
@@ -277,7 +279,13 @@ class Relay:
     def drain(self, start: float, by: float) -> None:
         """End at the first event boundary after the time `start`, or at the time `by` wherever it is then. What is no
         event stream may run to its end until then."""
-        self._drain_from, self._drain_by = start, by
+        self.end_by(start, by, CloseReason.DRAIN)
+
+    def end_by(self, start: float, by: float, reason: CloseReason) -> None:
+        """As `drain`, for another reason. What has to end earlier already, does."""
+        if self._drain_from is not None and self._drain_by <= by:
+            return
+        self._drain_from, self._drain_by, self._drain_reason = start, by, reason
         self._keep_alive = False
         if self._opened is not None:
             self._deadlines.watch(self, start if self._boundary is not None else by)
@@ -312,7 +320,7 @@ class Relay:
         elif self._client_stalled(now):
             self.end(CloseReason.WRITE_TIMEOUT)
         elif self._should_drain(now):
-            self.end(CloseReason.DRAIN)
+            self.end(self._drain_reason)
         else:
             return self._next_look(now)
         return None

@@ -1,4 +1,4 @@
-"""Credentials that are good and that are not; see `corpus`."""
+"""Credentials and plans that are good and that are not; see `corpus`."""
 
 from typing import Any
 
@@ -47,4 +47,72 @@ CREDENTIALS_BAD: list[Any] = [
     {"queryParameter": {"name": "a%20b", **SECRET}},
     {"queryParameter": {"name": "a[]", **SECRET}},
     {"queryParameter": {"name": "k" * 129, **SECRET}},
+]
+
+KEYS = {"secretRefs": [{"name": "s"}]}
+
+
+def by_key(**members: Any) -> dict[str, Any]:
+    """A plan of keys."""
+    return {"type": "ApiKey", "apiKey": {**KEYS, **members}}
+
+
+def by_password(**members: Any) -> dict[str, Any]:
+    """A plan of passwords."""
+    return {"type": "Basic", "basic": {**KEYS, **members}}
+
+
+PLANS_GOOD: list[Any] = [
+    None,
+    {"type": "Keyless"},
+    {"type": "Keyless", "apiKey": None},
+    by_key(),
+    by_key(secretRefs=[{"name": f"s{number}"} for number in range(16)]),
+    by_key(sources=[{"header": "X-Key"}]),
+    by_key(sources=[{"header": "Authorization", "scheme": "Bearer"}, {"queryParameter": "k"}, {"cookie": "__Host-k"}]),
+    by_key(sources=[{"cookie": f"c{number}"} for number in range(8)], forwardCredential=True),
+    by_password(),
+    by_password(secretRefs=[{"name": "s", "key": "htpasswd"}], forwardCredential=False),
+    by_password(realm="the shop's (1)"),
+    by_password(realm="~"),
+]
+
+PLANS_BAD: list[Any] = [
+    {},
+    "Keyless",
+    {"type": "keyless"},
+    {"type": "Jwt"},
+    {"type": "ApiKey"},
+    {"type": "Basic"},
+    {"type": "Keyless", "apiKey": KEYS},
+    {"type": "Keyless", "keys": []},
+    {"type": "Basic", "apiKey": KEYS},
+    {"type": "ApiKey", "apiKey": KEYS, "basic": KEYS},
+    {"apiKey": KEYS},
+    {"type": "ApiKey", "apiKey": {}},
+    by_key(secretRefs=[]),
+    by_key(secretRefs=["s"]),
+    by_key(secretRefs=[{"name": "s", "key": "k"}]),
+    by_key(secretRefs=[{"name": f"s{number}"} for number in range(17)]),
+    by_key(sources=[]),
+    by_key(sources=[{}]),
+    by_key(sources=[{"header": "X-Key", "cookie": "k"}]),
+    by_key(sources=[{"scheme": "Bearer"}]),
+    by_key(sources=[{"cookie": "k", "scheme": "Bearer"}]),
+    by_key(sources=[{"header": "Host"}]),
+    by_key(sources=[{"header": "Authorization", "scheme": "Bearer "}]),
+    by_key(sources=[{"cookie": "a=b"}]),
+    by_key(sources=[{"cookie": "a;b"}]),
+    by_key(sources=[{"queryParameter": "a&b"}]),
+    by_key(sources=[{"cookie": f"c{number}"} for number in range(9)]),
+    by_key(forwardCredential="yes"),
+    by_key(realm="x"),
+    by_password(realm=""),
+    by_password(realm='"'),
+    by_password(realm="a\\b"),
+    by_password(realm=" a"),
+    by_password(realm="a\n"),
+    by_password(realm="é"),
+    by_password(realm="r" * 129),
+    by_password(secretRefs=[{"name": "s", "key": ""}]),
 ]

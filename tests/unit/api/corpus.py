@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unit.api import endpoints_corpus
-from unit.api.access_corpus import CREDENTIALS_BAD, CREDENTIALS_GOOD
+from unit.api.access_corpus import CREDENTIALS_BAD, CREDENTIALS_GOOD, PLANS_BAD, PLANS_GOOD
 from unit.api.proxies_corpus import (
     AUTOSCALING,
     POD_TEMPLATES_BAD,
@@ -431,13 +431,6 @@ OTHER_API_SPECS: list[tuple[str, Any, bool]] = [
     ("compression", api_spec(upstream={"compression": True}), True),
     ("compression by name", api_spec(upstream={"compression": "gzip"}), False),
     ("null credentials", api_spec(upstream={"credentials": None}), True),
-    ("keyless", api_spec(plan={"type": "Keyless"}), True),
-    ("null plan", api_spec(plan=None), True),
-    ("plan without type", api_spec(plan={}), False),
-    ("unknown plan", api_spec(plan={"type": "ApiKey"}), False),
-    ("plan in another case", api_spec(plan={"type": "keyless"}), False),
-    ("plan with more", api_spec(plan={"type": "Keyless", "keys": []}), False),
-    ("plan as a string", api_spec(plan="Keyless"), False),
     ("suspended", api_spec(suspend=True), True),
     ("not suspended", api_spec(suspend=False), True),
     ("suspend null", api_spec(suspend=None), True),
@@ -730,6 +723,9 @@ def cases() -> Iterator[Case]:
     for value in (*CREDENTIALS_GOOD, *CREDENTIALS_BAD):
         is_good = any(value is each for each in CREDENTIALS_GOOD)
         yield Case(f"credentials={value!r:.80}", "SseApi", api_spec(upstream={"credentials": value}), is_good)
+    for value in (*PLANS_GOOD, *PLANS_BAD):
+        is_good = any(value is each for each in PLANS_GOOD)
+        yield Case(f"plan={value!r:.110}", "SseApi", api_spec(plan=value), is_good)
     for field, good, bad in (
         ("loadBalancing", endpoints_corpus.BALANCINGS_GOOD, endpoints_corpus.BALANCINGS_BAD),
         ("healthCheck", endpoints_corpus.CHECKS_GOOD, endpoints_corpus.CHECKS_BAD),

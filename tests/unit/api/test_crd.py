@@ -78,7 +78,7 @@ def test_limits_and_lists() -> None:
     by_path = dict(nodes(root(sse_api_crd())))
     assert by_path[".spec"]["required"] == ["contextPath"]
     assert by_path[".spec.contextPath"]["maxLength"] == 1024
-    assert by_path[".spec.plan.type"]["enum"] == ["Keyless"]
+    assert by_path[".spec.plan.type"]["enum"] == ["Keyless", "ApiKey", "Basic"]
     assert by_path[".spec.hostnames"]["x-kubernetes-list-type"] == "set"
     assert by_path[".spec.endpoints"]["x-kubernetes-list-map-keys"] == ["name"]
     assert by_path[".spec.endpoints[].weight"]["minimum"] == 0

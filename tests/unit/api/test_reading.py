@@ -96,7 +96,8 @@ def test_the_corpus(case: Case) -> None:
         ),
         (api_spec(contextPath=["/a"]), "spec.contextPath: must be a string, not a list"),
         (api_spec(suspend="yes"), "spec.suspend: must be true or false, not a string"),
-        (api_spec(plan={"type": "ApiKey"}), "spec.plan.type: must be Keyless"),
+        (api_spec(plan={"type": "Jwt"}), "spec.plan.type: must be Keyless, ApiKey or Basic"),
+        (api_spec(plan={"type": "ApiKey"}), "spec.plan: apiKey goes with type: ApiKey"),
         (api_spec(hostnames="a"), "spec.hostnames: must be a list, not a string"),
         (api_spec(hostnames=["a", "a"]), "spec.hostnames: must not have the host name 'a' twice"),
         (

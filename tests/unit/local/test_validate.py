@@ -30,7 +30,7 @@ def test_one_line_that_counts_where_all_is_well(tmp_path: Path, capsys: pytest.C
 
 
 def test_every_fault_of_a_spec_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    more = "timeouts:\n  idle: 70\n  connect: 1 hour\ntargt: http://x\nplan: {type: Basic}"
+    more = "timeouts:\n  idle: 70\n  connect: 1 hour\ntargt: http://x\nplan: {type: Jwt}"
     assert faults_of(capsys, tmp_path, sse_api("ably", "sse", "ftp://x/", more)) == [
         "6: SseApi/ably: spec.contextPath: must start with /",
         "7: SseApi/ably: spec.target: must be an absolute URL that starts with http:// or https://",
@@ -38,7 +38,7 @@ def test_every_fault_of_a_spec_with_its_line(tmp_path: Path, capsys: pytest.Capt
         "10: SseApi/ably: spec.timeouts.connect: must be a duration with units such as 70s, 1m30s or 500ms, "
         "at most 8760h; 0s means none",
         "11: SseApi/ably: spec.targt: unknown field 'targt'; did you mean 'target'?",
-        "12: SseApi/ably: spec.plan.type: must be Keyless",
+        "12: SseApi/ably: spec.plan.type: must be Keyless, ApiKey or Basic",
     ]
 
 
