@@ -4,15 +4,17 @@ import contextlib
 import re
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for `from apiserver.control_plane import …` in the tests
 
 from apiserver import control_plane as harness
-from apiserver.operator_process import grant
+from apiserver.faults import FaultProxy
+from apiserver.operator_process import OperatorProcess, grant
 
 CRDS = Path(__file__).parents[2] / "deploy" / "crds"
 
@@ -33,6 +35,34 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[harness.ControlPla
 def operator_kubeconfig(control_plane: harness.ControlPlane) -> Path:
     """Of the operator's ServiceAccount, with the rights of deploy/rbac.yaml and no others."""
     return grant(control_plane)
+
+
+@pytest.fixture(scope="module")
+def faults(
+    control_plane: harness.ControlPlane, operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FaultProxy]:
+    """Stands between the operators of a file and the API server."""
+    with FaultProxy(control_plane, operator_kubeconfig, tmp_path_factory.mktemp("faults")) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def begin(faults: FaultProxy, tmp_path: Path) -> Iterator[Callable[..., OperatorProcess]]:
+    """Starts an operator that reaches the API server through `faults`, for this test."""
+    begun: list[OperatorProcess] = []
+
+    def start(*flags: str, kubeconfig: Path | None = None, **more: Any) -> OperatorProcess:
+        log = tmp_path / f"operator-{len(begun)}.log"
+        process = OperatorProcess(kubeconfig or faults.kubeconfig, log, flags=flags, **more)
+        begun.append(process)
+        process.start()
+        return process
+
+    faults.clear()
+    yield start
+    faults.clear()
+    for process in begun:
+        process.stop()
 
 
 @pytest.fixture

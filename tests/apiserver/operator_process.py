@@ -74,7 +74,6 @@ class OperatorProcess:
             "--image=sse-gateway:test",
             *flags,
         ]
-        self._offset = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -88,7 +87,7 @@ class OperatorProcess:
         """Start it, and return when it is ready and leads."""
         self.spawn()
         deadline = time.monotonic() + START_TIMEOUT
-        while not (self.leads() and self.answers("/readyz")):
+        while not (self.answers("/readyz") and self.metrics()["sse_gateway_operator_leader"]):
             if not self.running or time.monotonic() > deadline:
                 raise AssertionError(f"the operator did not start:\n{self.log.read_text()[-3000:]}")
             time.sleep(0.02)
@@ -98,7 +97,6 @@ class OperatorProcess:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SSE_GATEWAY_")}
         environment |= {"KUBECONFIG": str(self._kubeconfig)}
         with self.log.open("ab") as log:
-            self._offset = log.tell()
             self._process = subprocess.Popen(
                 [sys.executable, *self._program, "operator", *self._flags],
                 stdin=subprocess.DEVNULL,
@@ -111,10 +109,6 @@ class OperatorProcess:
     def running(self) -> bool:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
-
-    def leads(self) -> bool:
-        """Whether it has said so since it was started."""
-        return any(line.get("message") == "leading" for line in self.lines(self._offset))
 
     def send(self, number: int) -> None:
         """Send it a signal."""

@@ -132,6 +132,12 @@ def name_of(document: Object) -> Name:
     return document["metadata"].get("namespace", ""), document["metadata"]["name"]
 
 
+def is_new(document: Object, live: Object) -> bool:
+    """Whether `document` is another than was applied last, whatever became of it since."""
+    stamp = (live["metadata"].get("annotations") or {}).get(APPLIED)
+    return bool(_stamped(document)["metadata"]["annotations"][APPLIED] != stamp)
+
+
 def is_as_applied(stamped: Object, live: Object) -> bool:
     """Whether every field of `stamped` is in `live` with the same value. Lists of objects are matched item by item,
     in any order and with others between them; lists of values must be equal."""

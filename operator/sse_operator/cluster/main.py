@@ -90,6 +90,7 @@ class Operator:
             now=lambda: datetime.now(UTC),
             clock=time.monotonic,
             again=lambda key, delay: self._queue.add(key, delay),
+            look_again=self._sweeper.want,
             nudge=settings.nudge,
         )
         if self._elector:

@@ -18,14 +18,16 @@ from sse_operator.api.objects import SseApi, SseGateway
 from sse_operator.api.sse_gateway import SseGatewaySpec
 from sse_operator.cluster.api_server import ApiServer, settle
 from sse_operator.cluster.apply import Applier, name_of
+from sse_operator.cluster.as_of import StaleViewError, newest, with_as_of, written_as_of
 from sse_operator.cluster.default_gateways import DefaultGateways
 from sse_operator.cluster.errors import ApiServerError, LeaseLostError, ObjectRefusedError, OperatorError
 from sse_operator.cluster.events import EventWriter
-from sse_operator.cluster.kinds import CONFIG_MAPS, DISPENSABLE, SECRETS, kind_of
+from sse_operator.cluster.kinds import CONFIG_MAPS, DEPLOYMENTS, DISPENSABLE, SECRETS, kind_of
 from sse_operator.cluster.loaded import behind
 from sse_operator.cluster.metrics import Metrics
 from sse_operator.cluster.proxies import Proxies
 from sse_operator.cluster.queue import WorkFailedError
+from sse_operator.cluster.rollouts import Rollouts
 from sse_operator.cluster.statuses import StatusWriter
 from sse_operator.cluster.store import UNATTACHED, Store
 from sse_operator.compiler.gateway import compile_gateway, refuse_unattached
@@ -35,7 +37,13 @@ from sse_operator.compiler.revisions import revise
 from sse_operator.compiler.status import sse_api_status, sse_gateway_status
 from sse_operator.compiler.verdicts import api_verdicts, gateway_verdicts
 from sse_operator.resources.admin_token import TOKEN_SUFFIX, admin_token_secret, token_of
-from sse_operator.resources.config_maps import index_config_map, shard_config_map, shard_secret, written_config
+from sse_operator.resources.config_maps import (
+    INDEX_SUFFIX,
+    index_config_map,
+    shard_config_map,
+    shard_secret,
+    written_config,
+)
 from sse_operator.resources.exposure import base_urls
 from sse_operator.resources.names import Object, child_name, service_host
 from sse_operator.resources.workload import Workload, workload
@@ -53,6 +61,9 @@ FIRST_ASK, LONGEST_ASK = 0.2, 5.0
 
 OBSERVE_INTERVAL = 60.0
 """Seconds between two questions to proxies that have all of the config: what they warn of changes without any edit."""
+
+TURN_INTERVAL = 2.0
+"""Seconds until a gateway asks again whether it is its turn to roll its pods."""
 
 RECONCILE_TIMEOUT = 120.0
 """Seconds for one run; every request in it has a limit of its own."""
@@ -86,6 +97,7 @@ class Reconciler:
         now: Callable[[], datetime],
         clock: Callable[[], float],
         again: Callable[[str, float], None],
+        look_again: Callable[[], None],
         nudge: bool,
     ) -> None:
         self.environment = environment
@@ -94,6 +106,8 @@ class Reconciler:
         self._default_gateways = default_gateways
         self._workload = workload_settings
         self._applier = Applier(api, store)
+        self._rollouts = Rollouts(self._applier, store)
+        self._look_again = look_again
         self._statuses = StatusWriter(api, store, events)
         self._metrics = metrics
         self._now = now
@@ -141,6 +155,8 @@ class Reconciler:
             await self._refuse(apis)
             return
         gateway = self._store.gateway(key) or await self._default_gateways.make(key, apis)
+        if gateway is not None:
+            self._check_view(gateway)
         compiled = compile_gateway(self._inputs(key, gateway, apis), self.environment, self._now())
         if gateway is None:
             self._forget(key)
@@ -157,6 +173,17 @@ class Reconciler:
         if written.refusal:
             logger.warning("%s", written.refusal, extra={"gateway": key})
             raise WorkFailedError(written.refusal)
+
+    def _check_view(self, gateway: SseGateway) -> None:
+        """Raises StaleViewError where the config was made from newer SseApis than are known here."""
+        as_of = written_as_of(self._index(gateway), gateway)
+        if self._store.apis.newest < as_of:
+            self._look_again()
+            raise StaleViewError(f"the SseApis are known as of {self._store.apis.newest}, the config is of {as_of}")
+
+    def _index(self, gateway: SseGateway) -> Object | None:
+        name = child_name(gateway.metadata.name, INDEX_SUFFIX)
+        return self._store.children[CONFIG_MAPS].get((gateway.metadata.namespace, name))
 
     def _inputs(self, key: str, gateway: SseGateway | None, apis: Sequence[SseApi]) -> GatewayInputs:
         namespaces = {api.metadata.namespace for api in apis}
@@ -188,13 +215,18 @@ class Reconciler:
         config_changed = False
         token = None
         try:
-            config_changed = await self._write_config(gateway, revised)
+            config_changed = await self._write_config(
+                gateway, revised, newest(result.api for result in compiled.results.values())
+            )
             token = await self._admin_token(gateway)
         except (ApiServerError, ObjectRefusedError) as error:
             refusals.append(_refusal(error))
         for document in objects:
             try:
-                await self._applier.apply(gateway, document)
+                if kind_of(document) is not DEPLOYMENTS:
+                    await self._applier.apply(gateway, document)
+                elif await self._rollouts.apply(gateway, document):
+                    self._again(gateway.metadata.key, TURN_INTERVAL)
             except (ApiServerError, ObjectRefusedError) as error:
                 refusals.append(_refusal(error))
         if not refusals:
@@ -206,12 +238,14 @@ class Reconciler:
         index, shards = written_config(gateway.metadata.name, config_maps)
         return revise(compiled, index, shards, floor=gateway.status.revision or 0)
 
-    async def _write_config(self, gateway: SseGateway, revised: Revised) -> bool:
+    async def _write_config(self, gateway: SseGateway, revised: Revised, as_of: int) -> bool:
         """Whether anything was written. All shards are compared, not only those that are new: one may have been
         changed or deleted by hand."""
         objects = [shard_secret(gateway, name, shard) for name, shard in revised.secrets.items()]
         objects += [shard_config_map(gateway, name, shard) for name, shard in revised.shards.items()]
-        objects.append(index_config_map(gateway, revised.index))
+        before = written_as_of(self._index(gateway), gateway)
+        as_of = max(before, as_of) if revised.index_changed else before
+        objects.append(with_as_of(index_config_map(gateway, revised.index), as_of))
         changed = False
         for document in objects:
             changed |= await self._applier.apply(gateway, document)

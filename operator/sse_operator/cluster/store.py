@@ -12,7 +12,8 @@ Rules, on which everything else relies:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -41,6 +42,9 @@ ValueT = TypeVar("ValueT")
 Name = tuple[str, str]
 """(namespace, name); the namespace of cluster-wide objects is empty."""
 
+
+NEVER = sys.maxsize
+"""The version of a list of a kind that the API server does not serve."""
 
 UNATTACHED = ""
 """Key of the SseApis whose gatewayRef is faulty, so that no gateway has them."""
@@ -84,6 +88,9 @@ class Shelf(Generic[ValueT]):
         self._listed: dict[str | None, int] = {}
         """Namespace, or None for all → the version of its last list."""
 
+        self.newest = 0
+        """The newest resource version of an object or a list that was seen."""
+
     def __len__(self) -> int:
         return len(self._known)
 
@@ -96,6 +103,10 @@ class Shelf(Generic[ValueT]):
         """(uid, resource version) of the object of that name."""
         known = self._known.get(name)
         return (known.uid, str(known.version)) if known else None
+
+    def all(self) -> Iterator[ValueT]:
+        """All objects."""
+        return (known.value for known in self._known.values())
 
     def uids(self) -> set[str]:
         """The uids of all objects."""
@@ -129,6 +140,7 @@ class Shelf(Generic[ValueT]):
         return max(self._listed.get(None, -1), self._listed.get(namespace, -1))
 
     def _take(self, name: Name, uid: str, version: int, document: Mapping[str, Any]) -> set[str]:
+        self.newest = max(self.newest, version)
         known = self._known.get(name)
         value = self._read(document)
         gateways = frozenset(self._gateways_of(document, value))
@@ -168,6 +180,8 @@ class Shelf(Generic[ValueT]):
         for name, known in list(self._known.items()):
             if name not in listed and known.version <= version and namespace in (None, name[0]):
                 self._drop(name, known)
+        if version != NEVER:
+            self.newest = max(self.newest, version)
         self._listed[namespace] = max(version, self._listed.get(namespace, -1))
         if namespace is None:
             self._deleted = {uid: at for uid, at in self._deleted.items() if at > version}

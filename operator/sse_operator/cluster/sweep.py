@@ -7,15 +7,15 @@ was missed is mended within one interval; and the first sweep is what the worker
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address
 
 from sse_operator.cluster.api_server import ApiServer
 from sse_operator.cluster.errors import ApiServerError, CrdsMissingError, OperatorError
 from sse_operator.cluster.kinds import ENDPOINT_SLICES, SSE_APIS, SSE_GATEWAYS, WATCHED, Kind
-from sse_operator.cluster.store import Name, Store
+from sse_operator.cluster.store import NEVER, Name, Store
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ class Sweeper:
         self._clock = clock
         self.swept_at: float | None = None
         """When the last complete sweep ended."""
+        self._wanted = asyncio.Event()
         self.completed = asyncio.Event()
         """Set once a first sweep is complete."""
 
@@ -46,7 +47,14 @@ class Sweeper:
                 await asyncio.sleep(RETRY)
                 continue
             swept()
-            await asyncio.sleep(interval)
+            self._wanted.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(interval):
+                    await self._wanted.wait()
+
+    def want(self) -> None:
+        """Have the next sweep come at once."""
+        self._wanted.set()
 
     async def sweep(self) -> None:
         """One look at everything. Raises OperatorError; what was listed until then is kept."""
@@ -70,7 +78,7 @@ class Sweeper:
                 ) from error
             if not (error.kind_missing and kind.comes_with):
                 raise
-            as_of = sys.maxsize  # nothing of it can be there
+            as_of = NEVER  # nothing of it can be there
         self._store.evict(kind, listed, as_of, namespace)
 
 
