@@ -161,6 +161,11 @@ class Exchange:
         if self.stream:
             self._counts.first_byte.observe(self.first_byte_after)
 
+    def paused(self, seconds: float) -> None:
+        """Bytes came after a silence that was within a tenth of the idle timeout."""
+        if self.stream and self.route is not None:
+            self.route.pace.paused(seconds, self._now())
+
     def relayed(self, reason: CloseReason, bytes_sent: int) -> None:
         """The response has ended."""
         self.leave()
@@ -174,6 +179,8 @@ class Exchange:
                 self._of_consumer.streams_active -= 1
             counts.closed[reason] += 1
             counts.lifetime.observe(now - self._opened)
+            if reason is CloseReason.IDLE_TIMEOUT and self.route is not None:
+                self.route.pace.ended(now)
         self._write(
             "stream_close" if self.stream else "request",
             {"reason": reason.value, "bytes": bytes_sent, **self._times(now)},

@@ -15,6 +15,7 @@ from sse_proxy.observations import Observations
 from sse_proxy.plans import Plan, plan_for
 from sse_proxy.plans.passwords import Passwords
 from sse_proxy.router import Router
+from sse_proxy.stream import pace
 from sse_proxy.upstream import usage
 from sse_proxy.upstream.credentials import credential_changes, with_credentials
 from sse_proxy.upstream.endpoints import Endpoints
@@ -33,6 +34,7 @@ class Route:
     counts: ApiCounts
     observations: Observations
     usage: usage.Usage
+    pace: pace.Pace
     request_changes: FieldChanges
     response_changes: FieldChanges
     cors: Cors | None
@@ -104,6 +106,11 @@ def _route(
     observations = before.observations if before is not None else Observations(api.key)
     if before is not None and before.api.upstream.max_connections != api.upstream.max_connections:
         observations.withdraw(usage.REASON)
+    if before is not None and before.api.timeouts.idle == api.timeouts.idle:
+        own_pace = before.pace
+    else:
+        observations.withdraw(pace.REASON)
+        own_pace = pace.Pace(api.timeouts.idle, observations)
     unavailable = api.unavailable
     needed = secrets.get(api.secrets) if api.secrets is not None else None
     if api.secrets is not None and needed is None:
@@ -125,6 +132,7 @@ def _route(
         counts.api(api.key),
         observations,
         before.usage if before is not None else usage.Usage(counts.api(api.key), observations),
+        own_pace,
         request_changes=field_changes(api.request_headers).then(credential_changes(credentials, credentials_value)),
         response_changes=field_changes(api.response_headers),
         cors=Cors(api.cors) if api.cors is not None else None,

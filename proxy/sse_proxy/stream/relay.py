@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import math
 import struct
 import termios
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from sse_proxy.stream.boundary import EventBoundary
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import TICK, Deadlines
 from sse_proxy.stream.framing import LAST_CHUNK, BodyDecoder
+from sse_proxy.stream.pace import NEAR
 from sse_proxy.upstream.pool import Lease
 from sse_proxy.upstream.response import ResponseHead
 
@@ -41,6 +43,9 @@ class Observer(Protocol):
     def head_sent(self, status: int, *, stream: bool) -> None: ...
 
     def first_byte(self) -> None: ...
+
+    def paused(self, seconds: float) -> None:
+        """Bytes came after a silence that was within a tenth of the idle timeout."""
 
 
 class Relay:
@@ -62,6 +67,7 @@ class Relay:
         "_keep_alive",
         "_last",
         "_lease",
+        "_near_idle",
         "_observer",
         "_one_zero",
         "_opened",
@@ -99,6 +105,7 @@ class Relay:
         self.client = client
         self._lease = lease
         self._timeouts = timeouts
+        self._near_idle = math.inf if timeouts.idle is None else NEAR * timeouts.idle
         self._deadlines = deadlines
         self._observer = observer
         self._ended = ended
@@ -211,7 +218,10 @@ class Relay:
     def body_received(self, body: bytes, framed: bytes) -> None:
         if self.reason is not None:
             return
-        self._last = self._deadlines.now()
+        now = self._deadlines.now()
+        if now - self._last >= self._near_idle:
+            self._observer.paused(now - self._last)
+        self._last = now
         if not self.bytes_sent and body:
             self._observer.first_byte()
         if self._waiting_since is None and self.client.unsent:
