@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -147,13 +148,15 @@ def _configuration(image: str, *, local: bool) -> dict[str, object]:
         "failCgroupV1": False,
         "localStorageCapacityIsolation": False,
     }
-    patches = RUN / "patches"
-    patches.mkdir(exist_ok=True)
+    # A folder of its own: an engine that starts again after it was killed makes folders of the old node's mounts.
+    mounted = Path(tempfile.mkdtemp(prefix="mounted-", dir=RUN))
+    patches = mounted / "patches"
+    patches.mkdir()
     for name in CONTROL_PLANE:
         container = {"name": name, "resources": {"requests": {"cpu": CONTROL_PLANE_CPU}}}
         (patches / f"{name}+strategic.json").write_text(json.dumps({"spec": {"containers": [container]}}))
     # A copy, because the checkout may be on a file system that the engine does not see.
-    policy = shutil.copy(HERE / "audit-policy.yaml", RUN)
+    policy = shutil.copy(HERE / "audit-policy.yaml", mounted)
     mounts = [
         {"hostPath": str(policy), "containerPath": AUDIT_POLICY, "readOnly": True},
         {"hostPath": str(patches), "containerPath": PATCHES, "readOnly": True},
