@@ -44,7 +44,7 @@ def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
         yield process
         code = process.stop()
     assert code == 0, log.read_text()[-3000:]
-    unexpected = [line for line in process.lines() if line["level"] == "error" or "403" in line["message"]]
+    unexpected = [line for line in process.lines() if line["level"] == "error" or ": 403 " in line["message"]]
     assert not unexpected
 
 
