@@ -98,6 +98,18 @@ class NoEndpointError(UpstreamError):
     reason = "NoEndpoint"
 
 
+class RedirectRefusedError(UpstreamError):
+    """Upstream redirects to where the gateway does not follow."""
+
+    reason = "RedirectRefused"
+
+
+class TooManyRedirectsError(UpstreamError):
+    """Upstream redirects again and again."""
+
+    reason = "TooManyRedirects"
+
+
 class UpstreamClosedError(UpstreamError):
     """The connection ended before the response head was complete."""
 

@@ -34,6 +34,8 @@ from sse_proxy.stream.live import LiveExchanges
 from sse_proxy.stream.relay import Relay
 from sse_proxy.upstream.endpoints import Endpoint
 from sse_proxy.upstream.pool import Lease, UpstreamPool
+from sse_proxy.upstream.redirects import Place
+from sse_proxy.upstream.target import Target
 from sse_proxy.upstream.usage import Usage
 
 _log = logging.getLogger(__name__)
@@ -46,6 +48,12 @@ _RETRY_AFTER: dict[type[errors.UpstreamError], int] = {
     errors.NoEndpointError: 30,
 }
 """Seconds after which a request may be tried again."""
+
+_NO_FAULT_OF_THE_ENDPOINT = (
+    errors.MaxConnectionsReachedError,
+    errors.RedirectRefusedError,
+    errors.TooManyRedirectsError,
+)
 
 _GATEWAY_STATUS: dict[type[errors.UpstreamError], int] = {
     errors.UpstreamConnectTimeoutError: 504,
@@ -383,7 +391,7 @@ class Exchanges:
             account.endpoint = endpoint
             try:
                 return await self._relay(inquiry, account, endpoint)
-            except errors.MaxConnectionsReachedError:
+            except _NO_FAULT_OF_THE_ENDPOINT:
                 raise
             except errors.UpstreamError as error:
                 endpoint.failed(error.reason)
@@ -395,10 +403,11 @@ class Exchanges:
     async def _relay(self, inquiry: Inquiry, account: Exchange, endpoint: Endpoint) -> None:
         """Ask one endpoint, and have its answer relayed. Raises UpstreamError when there is none."""
         request, route = inquiry.request, inquiry.route
-        head = inquiry.head_for(endpoint.target)
-        reuse = route.api.upstream.keep_alive
+        upstream = route.api.upstream
+        place = inquiry.begin_at(endpoint.target)
+        reuse = upstream.keep_alive
         while True:
-            lease = await self._connect(route, endpoint, reuse=reuse)
+            lease = await self._connect(route, endpoint, place.target, reuse=reuse)
             relay = Relay(
                 request.connection,
                 lease,
@@ -409,6 +418,7 @@ class Exchanges:
                 keep_alive=not (request.head.last or self.closing),
                 one_zero=request.head.one_zero,
                 changes=route.response_changes.then(account.cors),
+                redirected=inquiry.redirected if upstream.follow_redirects else None,
             )
             request.connection.downstream = relay
             self.accounts[relay] = account
@@ -416,12 +426,15 @@ class Exchanges:
             if self._is_revoked(account):  # while the connection was being made
                 self._end_soon(relay)
             try:
-                _send(inquiry, relay, lease, head)
+                _send(inquiry, relay, lease, place)
                 await relay.answer()
             except (asyncio.CancelledError, errors.BodyTooLargeError):
                 relay.client_lost()
                 raise
             failure = relay.failure
+            if failure is None and inquiry.place is not None and inquiry.moved(place):
+                place, reuse = inquiry.place, upstream.keep_alive
+                continue
             if failure is None:
                 return
             if (
@@ -435,13 +448,13 @@ class Exchanges:
                 continue
             raise failure
 
-    async def _connect(self, route: Route, endpoint: Endpoint, *, reuse: bool) -> Lease:
+    async def _connect(self, route: Route, endpoint: Endpoint, target: Target, *, reuse: bool) -> Lease:
         """A connection that counts for the route's API until it is given back. Raises UpstreamError."""
         api, usage = route.api, route.usage
         usage.take(api.upstream.max_connections, self._deadlines.now())
         try:
             lease = await self._pool.connect(
-                endpoint.target, reuse=reuse, keep_for=_keep_for(api.upstream), within=api.timeouts.connect
+                target, reuse=reuse, keep_for=_keep_for(api.upstream), within=api.timeouts.connect
             )
         except BaseException:
             usage.free()
@@ -491,12 +504,13 @@ def _free(usage: Usage, endpoint: Endpoint) -> None:
     usage.free()
 
 
-def _send(inquiry: Inquiry, relay: Relay, lease: Lease, head: bytes) -> None:
+def _send(inquiry: Inquiry, relay: Relay, lease: Lease, place: Place) -> None:
     """Send a request to upstream: at once what has come of it, and the rest as it comes, of its body as much as the API
     allows. Raises BodyTooLargeError."""
     request, upstream = inquiry.request, lease.connection
     most = inquiry.route.api.limits.request_body
-    upstream.begin(relay, to_head_request=request.head.method == b"HEAD")
+    head = inquiry.head(place)
+    upstream.begin(relay, to_head_request=place.method == b"HEAD")
     body = inquiry.whole_body()
     if body is not None:
         _check_size(len(inquiry.kept or b""), most)

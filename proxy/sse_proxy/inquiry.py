@@ -8,12 +8,16 @@ on it (RFC 9110, section 9.2.2).
 from __future__ import annotations
 
 from sse_proxy import headers
+from sse_proxy.errors import UpstreamError
+from sse_proxy.field_changes import UNCHANGED
 from sse_proxy.forwarded import Via
 from sse_proxy.plans.plan import RawFields
 from sse_proxy.request import Request
 from sse_proxy.route import Route
 from sse_proxy.stream.framing import LAST_CHUNK, chunk
 from sse_proxy.upstream.affinity import key_of
+from sse_proxy.upstream.redirects import Place, harmless, next_place
+from sse_proxy.upstream.response import ResponseHead
 from sse_proxy.upstream.target import Target
 
 REPLAYABLE_BODY = 64 * 1024
@@ -25,7 +29,7 @@ _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 class Inquiry:
     """One request, on its way to an endpoint of its route."""
 
-    __slots__ = ("_fields", "_query", "_rest", "_sent", "_via", "kept", "request", "route")
+    __slots__ = ("_fields", "_query", "_refusal", "_rest", "_sent", "_via", "kept", "place", "request", "route")
 
     def __init__(
         self, request: Request, via: Via, route: Route, rest: str, query: str | None, fields: RawFields
@@ -39,6 +43,9 @@ class Inquiry:
         self._query = query
         self._fields = fields
         self._sent = False
+        self._refusal: UpstreamError | None = None
+        self.place: Place | None = None
+        """Where it is made now; None until it is made anywhere."""
         self.kept: bytes | None = b"" if request.body is None else None
         """The whole body; None where it is sent on as it comes."""
 
@@ -67,6 +74,8 @@ class Inquiry:
             self.kept = body.take()
         if self.kept is None:
             return None
+        if self.place is not None and not self.place.with_body:
+            return b""
         return chunk(self.kept) + LAST_CHUNK if self.request.head.chunked else self.kept
 
     def repeatable(self) -> bool:
@@ -78,21 +87,47 @@ class Inquiry:
         balancing = self.route.api.load_balancing
         return key_of(balancing.consistent_hash, self.request.fields, self._query, self._via.client)
 
-    def head_for(self, target: Target) -> bytes:
-        """The request head for an endpoint."""
+    def begin_at(self, target: Target) -> Place:
+        """Make it at an endpoint."""
+        place = Place(target, target.request_target(self._rest, self._query), self.request.head.method)
+        self.place, self._refusal = place, None
+        return place
+
+    def redirected(self, head: ResponseHead) -> bool:
+        """Whether a response is not the client's: either `place` is another one then, or `moved` raises."""
+        here = self.place
+        if here is None:
+            return False
+        try:
+            there = next_place(head, here, body_kept=self.kept is not None)
+        except UpstreamError as error:
+            self._refusal = error
+            return True
+        if there is not None:
+            self.place = there
+        return there is not None
+
+    def moved(self, since: Place) -> bool:
+        """Whether a redirect has led away from where it was. Raises RedirectRefusedError, TooManyRedirectsError."""
+        if self._refusal is not None:
+            raise self._refusal
+        return self.place is not since
+
+    def head(self, place: Place) -> bytes:
+        """The request head where it is made."""
         request, upstream = self.request, self.route.api.upstream
-        named = request.get(b"host") if upstream.host_header == "Client" else None
+        named = request.get(b"host") if upstream.host_header == "Client" and not place.hops else None
         return headers.request_head(
-            request.head.method,
-            target.request_target(self._rest, self._query),
-            named or target.authority,
-            self._fields,
+            place.method,
+            place.asked,
+            named or place.target.authority,
+            harmless(self._fields) if place.foreign else self._fields,
             _client_of(request, self._via),
-            length=request.head.length,
-            chunked=request.head.chunked,
+            length=request.head.length if place.with_body else None,
+            chunked=request.head.chunked and place.with_body,
             keep_alive=upstream.keep_alive,
-            compression=upstream.compression,
-            changes=self.route.request_changes,
+            compression=upstream.compression and not place.foreign,
+            changes=UNCHANGED if place.foreign else self.route.request_changes,
         )
 
 

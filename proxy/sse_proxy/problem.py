@@ -42,6 +42,8 @@ _TITLES = {
     "CredentialMissing": "This API asks for a credential",
     "CredentialRefused": "The credential is not accepted",
     "TooManyLogins": "Too many passwords wait to be checked",
+    "RedirectRefused": "The target redirects to where the gateway does not follow",
+    "TooManyRedirects": "The target redirects too often",
     "NoEndpoint": "The API has no endpoint to send requests to",
     "NotReady": "The gateway has not loaded its configuration yet",
     "InternalError": "The gateway failed on this request",

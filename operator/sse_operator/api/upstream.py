@@ -26,6 +26,9 @@ class UpstreamSpec(ApiModel):
     host_header: Literal["Target", "Client"] | None = None
     """The Host that upstream is told: the target's own, or the one that the client named (which X-Forwarded-Host has
     in both cases). Default Target."""
+    follow_redirects: bool | None = None
+    """True has the gateway follow redirects itself, for requests that can be made again: at most 5 hops, never from
+    https to http, and without credentials once another origin is reached. Otherwise clients get them. Default false."""
     compression: bool | None = None
     """True passes the client's Accept-Encoding on. By default upstream is asked for uncompressed answers, since a
     compressor holds events back. Default false."""

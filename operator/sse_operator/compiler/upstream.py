@@ -19,6 +19,7 @@ def upstream_of(spec: UpstreamSpec | None, referenced: Referenced) -> Upstream:
         keep_alive_timeout=seconds_of(spec.keep_alive_timeout or DEFAULT_KEEP_ALIVE_TIMEOUT) or None,
         max_connections=spec.max_connections,
         host_header=spec.host_header or "Target",
+        follow_redirects=bool(spec.follow_redirects),
         compression=bool(spec.compression),
         credentials=credentials_of(spec.credentials, referenced),
     )

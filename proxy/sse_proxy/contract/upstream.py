@@ -39,6 +39,8 @@ class Upstream(ConfigModel):
     """How many connections the API may use at the same time, in one proxy; None: no limit."""
     host_header: Literal["Target", "Client"] = "Target"
     """Whose Host upstream is told."""
+    follow_redirects: bool = False
+    """Whether the gateway follows redirects itself, where the request can be made again."""
     compression: bool = False
     """Whether the client's Accept-Encoding goes on; otherwise upstream is asked for identity."""
     credentials: UpstreamCredentials | None = None

@@ -71,6 +71,7 @@ class Relay:
         "_observer",
         "_one_zero",
         "_opened",
+        "_redirected",
         "_released",
         "_reset_at",
         "_taken",
@@ -100,8 +101,10 @@ class Relay:
         keep_alive: bool,
         one_zero: bool,
         changes: FieldChanges,
+        redirected: Callable[[ResponseHead], bool] | None = None,
     ) -> None:
-        """`ended` is called once, when nothing is left to do; `changes` are those of the response's header fields."""
+        """`ended` is called once, when nothing is left to do; `changes` are those of the response's header fields;
+        `redirected` judges a response head first: True, and the client gets nothing of this response."""
         self.client = client
         self._lease = lease
         self._timeouts = timeouts
@@ -112,6 +115,7 @@ class Relay:
         self._keep_alive = keep_alive and not one_zero
         self._one_zero = one_zero
         self._changes = changes
+        self._redirected = redirected
         self._opened: float | None = None
         self._last = 0.0
         self._held = False
@@ -183,6 +187,10 @@ class Relay:
     # From upstream.
 
     def head_received(self, head: ResponseHead) -> None:
+        if self._redirected is not None and self._redirected(head):
+            self._release(reuse=False)
+            self._finish()
+            return
         now = self._deadlines.now()
         self._opened = self._last = now
         self._decoder = head.decoder
