@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for `from apiserver.contro
 from apiserver import control_plane as harness
 from apiserver.faults import FaultProxy
 from apiserver.operator_process import OperatorProcess, grant
+from apiserver.truth import Truth
 
 CRDS = Path(__file__).parents[2] / "deploy" / "crds"
 
@@ -72,3 +73,9 @@ def namespace(control_plane: harness.ControlPlane, request: pytest.FixtureReques
     name = control_plane.create_namespace(f"{word}-{secrets.token_hex(3)}")
     yield name
     control_plane.delete_namespace(name)
+
+
+@pytest.fixture
+def truth(control_plane: harness.ControlPlane, namespace: str) -> Truth:
+    """What the test's namespace has to be."""
+    return Truth(control_plane, namespace)

@@ -115,6 +115,12 @@ class OperatorProcess:
         assert self._process
         self._process.send_signal(number)
 
+    def kill(self) -> None:
+        """End it at once, by SIGKILL."""
+        self.send(signal.SIGKILL)
+        assert self._process
+        self._process.wait(10)
+
     def wait(self, timeout: float) -> int:
         """Its exit code, once it has ended by itself."""
         assert self._process
@@ -126,7 +132,8 @@ class OperatorProcess:
         """End it with a signal: its exit code; None where it does not run."""
         if self._process is None:
             return None
-        self._process.send_signal(number)
+        if self._process.poll() is None:
+            self._process.send_signal(number)
         code = self._process.wait(20)
         self._process = None
         return code

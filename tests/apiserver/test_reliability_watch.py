@@ -2,31 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from apiserver.control_plane import ControlPlane
 from apiserver.faults import Answer, Fault, FaultProxy, Request
+from apiserver.manifests import sse_api
 from apiserver.operator_process import OperatorProcess
 from apiserver.truth import Truth
 
 SWEEP = 4.0
-SSE_API = "sse-gateway.dev/v1alpha1"
-
-
-def sse_api(namespace: str, name: str, **spec: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": SSE_API,
-        "kind": "SseApi",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"contextPath": f"/{name}", "target": "https://origin.example/sse", **spec},
-    }
-
-
-@pytest.fixture
-def truth(control_plane: ControlPlane, namespace: str) -> Truth:
-    return Truth(control_plane, namespace)
 
 
 def delete(control_plane: ControlPlane, namespace: str, name: str) -> None:
@@ -80,7 +65,7 @@ def test_a_restart_that_first_sees_an_older_list_deletes_nothing_newer(
     control_plane: ControlPlane, namespace: str, truth: Truth, faults: FaultProxy, begin: Callable[..., OperatorProcess]
 ) -> None:
     flags = (f"--namespaces={namespace}", "--lease-name=", "--sweep-interval=1h")
-    path = f"/apis/{SSE_API}/namespaces/{namespace}/sseapis"
+    path = f"/apis/sse-gateway.dev/v1alpha1/namespaces/{namespace}/sseapis"
     control_plane.apply(sse_api(namespace, "old"))
     first = begin(*flags)
     truth.holds_within(15)
