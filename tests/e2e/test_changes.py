@@ -38,6 +38,12 @@ def pod_urls(shop: Namespace, path: str) -> list[str]:
     return [f"http://{pod['status']['podIP']}:8080{path}" for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
 
+def secret(name: str, **entries: str) -> Document:
+    """A Secret that SseApis may use."""
+    metadata = {"name": name, "labels": {"sse-gateway.dev/use": "true"}}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": entries}
+
+
 def untouched(readers: tuple[Clients, Clients]) -> bool:
     """Whether all streams of both APIs went on."""
     counted = [clients.fresh() for clients in readers]
@@ -50,9 +56,12 @@ def test_an_edit_is_served_by_every_proxy_and_cuts_nothing(
     times = {}
     urls = pod_urls(shop, "/edited")
     assert len(urls) == 2
+    shop.apply(secret("keys", dashboard="0123456789abcdef" * 3))
+    plan = {"type": "ApiKey", "apiKey": {"secretRefs": [{"name": "keys"}]}}
     for what, document, status in (
         ("target", api("edited", source.url("x").replace("/sse", "/nowhere")), 404),
         ("timeouts", api("edited", source.url("edited"), timeouts={"idle": "70s"}), 200),
+        ("plan", api("edited", source.url("edited"), plan=plan), 401),
         ("suspend", api("edited", source.url("edited"), suspend=True), 503),
         ("resume", api("edited", source.url("edited")), 200),
     ):
@@ -66,7 +75,7 @@ def test_an_edit_is_served_by_every_proxy_and_cuts_nothing(
         assert applied < times[what]
     assert untouched(readers)
     figures.add(
-        "edit of target, timeouts, suspend and back, two times 20 streams live, two replicas",
+        "edit of target, timeouts, plan, suspend and back, two times 20 streams live, two replicas",
         "live streams of both APIs went on; new requests met the edit on both proxies as soon as `Programmed` was True",
         "from `kubectl apply` to Programmed " + ", ".join(f"{what} {taken:.1f} s" for what, taken in times.items()),
     )
@@ -76,19 +85,17 @@ def test_an_edit_is_served_by_every_proxy_and_cuts_nothing(
 def test_a_secret_that_changes_is_used_at_once(
     shop: Namespace, source: Source, readers: tuple[Clients, Clients], figures: Figures
 ) -> None:
-    def secret(password: str) -> Document:
-        metadata = {"name": "origin", "labels": {"sse-gateway.dev/use": "true"}}
-        entries = {"username": "demo", "password": password}
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": entries}
+    def origin(password: str) -> Document:
+        return secret("origin", username="demo", password=password)
 
     credentials = {"basic": {"secretRef": {"name": "origin"}}}
-    shop.apply(secret("demo"), api("guarded", source.url("edited"), upstream={"credentials": credentials}))
+    shop.apply(origin("demo"), api("guarded", source.url("edited"), upstream={"credentials": credentials}))
     until("guarded", lambda: settled(shop.get("sseapi", "guarded")))
     urls = pod_urls(shop, "/guarded")
     times = {}
     for what, password, status in (("wrong", "wrong", 401), ("right again", "demo", 200)):
         began = time.monotonic()
-        shop.apply(secret(password))
+        shop.apply(origin(password))
         until(what, lambda status=status: [readers[0].ask(url) for url in urls] == [status, status])  # type: ignore[misc]
         times[what] = time.monotonic() - began
     shop.kubectl("delete", "sseapi/guarded", "secret/origin")
