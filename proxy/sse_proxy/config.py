@@ -47,9 +47,15 @@ from sse_proxy.contract.plan import Basic as Basic
 from sse_proxy.contract.plan import Keyless as Keyless
 from sse_proxy.contract.plan import KeySource as KeySource
 from sse_proxy.contract.plan import Plan as Plan
+from sse_proxy.contract.upstream import CA_SLOT as CA_SLOT
+from sse_proxy.contract.upstream import CERTIFICATE_SLOT as CERTIFICATE_SLOT
 from sse_proxy.contract.upstream import CREDENTIALS_SLOT as CREDENTIALS_SLOT
+from sse_proxy.contract.upstream import KEY_SLOT as KEY_SLOT
+from sse_proxy.contract.upstream import PROXY_CREDENTIALS_SLOT as PROXY_CREDENTIALS_SLOT
+from sse_proxy.contract.upstream import ForwardProxy as ForwardProxy
 from sse_proxy.contract.upstream import Upstream as Upstream
 from sse_proxy.contract.upstream import UpstreamCredentials as UpstreamCredentials
+from sse_proxy.contract.upstream import UpstreamTls as UpstreamTls
 
 SCHEMA_VERSION = 1
 """The shape of config that this code writes, and the newest `Api.needs` it can serve."""

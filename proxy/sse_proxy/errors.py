@@ -19,6 +19,10 @@ class TargetError(ProxyError):
     """An endpoint's URL cannot be used."""
 
 
+class TlsSettingsError(ProxyError):
+    """An entry's certificates or key cannot be used."""
+
+
 class BadTargetError(ProxyError):
     """A client's request target or Host is refused before routing; the text names the rule that it breaks."""
 
@@ -66,6 +70,12 @@ class UpstreamTlsFailedError(UpstreamError):
     """The TLS handshake failed, or the certificate is not trusted."""
 
     reason = "UpstreamTlsFailed"
+
+
+class ProxyRefusedError(UpstreamError):
+    """The proxy in front of the target does not connect to it."""
+
+    reason = "ProxyRefused"
 
 
 class UpstreamDeniedError(UpstreamError):

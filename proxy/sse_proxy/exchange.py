@@ -35,7 +35,6 @@ from sse_proxy.stream.relay import Relay
 from sse_proxy.upstream.endpoints import Endpoint
 from sse_proxy.upstream.pool import Lease, UpstreamPool
 from sse_proxy.upstream.redirects import Place
-from sse_proxy.upstream.target import Target
 from sse_proxy.upstream.usage import Usage
 
 _log = logging.getLogger(__name__)
@@ -407,7 +406,7 @@ class Exchanges:
         place = inquiry.begin_at(endpoint.target)
         reuse = upstream.keep_alive
         while True:
-            lease = await self._connect(route, endpoint, place.target, reuse=reuse)
+            lease = await self._connect(route, endpoint, place, reuse=reuse)
             relay = Relay(
                 request.connection,
                 lease,
@@ -448,13 +447,14 @@ class Exchanges:
                 continue
             raise failure
 
-    async def _connect(self, route: Route, endpoint: Endpoint, target: Target, *, reuse: bool) -> Lease:
+    async def _connect(self, route: Route, endpoint: Endpoint, place: Place, *, reuse: bool) -> Lease:
         """A connection that counts for the route's API until it is given back. Raises UpstreamError."""
         api, usage = route.api, route.usage
+        reach = route.reach.beyond if place.foreign else route.reach
         usage.take(api.upstream.max_connections, self._deadlines.now())
         try:
             lease = await self._pool.connect(
-                target, reuse=reuse, keep_for=_keep_for(api.upstream), within=api.timeouts.connect
+                place.target, reach, reuse=reuse, keep_for=_keep_for(api.upstream), within=api.timeouts.connect
             )
         except BaseException:
             usage.free()

@@ -42,6 +42,7 @@ _TITLES = {
     "CredentialMissing": "This API asks for a credential",
     "CredentialRefused": "The credential is not accepted",
     "TooManyLogins": "Too many passwords wait to be checked",
+    "ProxyRefused": "The proxy in front of the target does not connect to it",
     "RedirectRefused": "The target redirects to where the gateway does not follow",
     "TooManyRedirects": "The target redirects too often",
     "NoEndpoint": "The API has no endpoint to send requests to",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sse_proxy.config import CREDENTIALS_SLOT, Api, ApiSecrets, GatewayConfig, Unavailable
 from sse_proxy.cors import Cors
-from sse_proxy.errors import TargetError
+from sse_proxy.errors import TargetError, TlsSettingsError
 from sse_proxy.field_changes import FieldChanges, field_changes
 from sse_proxy.limits.admission import Admission
 from sse_proxy.metrics import ApiCounts, Counts
@@ -19,8 +20,12 @@ from sse_proxy.stream import pace
 from sse_proxy.upstream import usage
 from sse_proxy.upstream.credentials import credential_changes, with_credentials
 from sse_proxy.upstream.endpoints import Endpoints
+from sse_proxy.upstream.pool import Origin, origin_of
 from sse_proxy.upstream.probes import Probed
+from sse_proxy.upstream.reach import DIRECT, Reach, reach_of
 from sse_proxy.upstream.target import Target, parse
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +39,7 @@ class Route:
     counts: ApiCounts
     observations: Observations
     usage: usage.Usage
+    reach: Reach
     pace: pace.Pace
     request_changes: FieldChanges
     response_changes: FieldChanges
@@ -58,17 +64,16 @@ class RoutingTable:
     complete: bool
     """False until one whole config is there: what is not found then is not known to be missing."""
 
-    def origins(self) -> set[tuple[str, str, int]]:
-        """Scheme, host and port of every target."""
-        targets = [endpoint.target for route in self.routes.values() for endpoint in route.endpoints]
-        return {(target.scheme, target.host, target.port) for target in targets}
+    def origins(self) -> set[Origin]:
+        """Every target's, with the way to it."""
+        return {origin_of(each.target, route.reach) for route in self.routes.values() for each in route.endpoints}
 
     def probed(self) -> Iterator[Probed]:
         """The endpoints that are to be probed."""
         for route in self.routes.values():
             if (check := route.api.health_check.active) is not None and route.unavailable is None:
                 for endpoint in route.endpoints:
-                    yield Probed(endpoint, check, route.api, list(route.request_changes.added))
+                    yield Probed(endpoint, check, route.api, list(route.request_changes.added), route.reach)
 
 
 EMPTY = RoutingTable({}, Router(), complete=False)
@@ -122,6 +127,12 @@ def _route(
         targets = [with_credentials(parse(endpoint.url), credentials, credentials_value) for endpoint in api.endpoints]
     except TargetError:
         unavailable = unavailable or Unavailable(reason="InvalidTarget", message="The API's target cannot be used.")
+    reach = DIRECT
+    try:
+        reach = reach_of(api.upstream, slots)
+    except TlsSettingsError as error:
+        _log.error("%s: %s", api.key, error)
+        unavailable = unavailable or Unavailable(reason="InvalidTls", message="The API's certificates are faulty.")
     known = before.endpoints if before is not None else None
     endpoints = counts.api(api.key).endpoints = Endpoints(api, targets, known, observations, now)
     return Route(
@@ -132,6 +143,7 @@ def _route(
         counts.api(api.key),
         observations,
         before.usage if before is not None else usage.Usage(counts.api(api.key), observations),
+        reach,
         own_pace,
         request_changes=field_changes(api.request_headers).then(credential_changes(credentials, credentials_value)),
         response_changes=field_changes(api.response_headers),

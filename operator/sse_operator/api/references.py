@@ -7,7 +7,7 @@ of the namespace to a target of theirs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -34,13 +34,25 @@ EntryName = Annotated[
 """The key of one entry of a Secret or ConfigMap."""
 
 
-class SecretRef(ApiModel):
-    """A Secret of the same namespace that carries the label sse-gateway.dev/use=true."""
+class ObjectRef(ApiModel):
+    """An object of the same namespace that an SseApi names."""
 
-    kind: ClassVar[ReferencedKind] = "Secret"
+    @property
+    def reference(self) -> Reference:
+        """What it refers to."""
+        raise NotImplementedError
+
+
+class SecretRef(ObjectRef):
+    """A Secret of the same namespace that carries the label sse-gateway.dev/use=true."""
 
     name: ObjectName
     """Name of the Secret, which carries the label sse-gateway.dev/use=true."""
+
+    @property
+    def reference(self) -> Reference:
+        """What it refers to."""
+        return ("Secret", self.name)
 
 
 class SecretEntryRef(SecretRef):
@@ -54,8 +66,8 @@ def located_references(
     value: Any, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], Reference]]:
     """Every reference in a spec or a part of it, however deep it lies, with its place."""
-    if isinstance(value, SecretRef):
-        yield path, (value.kind, value.name)
+    if isinstance(value, ObjectRef):
+        yield path, value.reference
     elif isinstance(value, ApiModel):
         for name, field_info in type(value).model_fields.items():
             yield from located_references(getattr(value, name), (*path, field_info.alias or name))

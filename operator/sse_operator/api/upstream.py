@@ -9,6 +9,7 @@ from pydantic import Field
 from sse_operator.api.credentials import CredentialsSpec
 from sse_operator.api.fields import Duration
 from sse_operator.api.model import ApiModel
+from sse_operator.api.upstream_tls import ProxySpec, UpstreamTlsSpec
 
 
 class UpstreamSpec(ApiModel):
@@ -35,3 +36,7 @@ class UpstreamSpec(ApiModel):
     credentials: CredentialsSpec | None = None
     """Credentials of the gateway's own at upstream, from a Secret. The client's Authorization stays behind then;
     without them it passes on."""
+    tls: UpstreamTlsSpec | None = None
+    """TLS to https targets. Default: as the system trusts, for the target's host."""
+    proxy: ProxySpec | None = None
+    """An HTTP proxy between the gateway and the target. Default none."""

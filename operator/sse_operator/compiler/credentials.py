@@ -6,7 +6,7 @@ import base64
 import re
 from urllib.parse import quote
 
-from sse_operator.api.credentials import BasicCredentials, CredentialsSpec
+from sse_operator.api.credentials import CredentialsSpec
 from sse_operator.api.references import SecretEntryRef
 from sse_operator.compiler.secrets import Referenced
 from sse_proxy.config import CREDENTIALS_SLOT, UpstreamCredentials
@@ -24,7 +24,7 @@ def credentials_of(spec: CredentialsSpec | None, referenced: Referenced) -> Upst
     place = UpstreamCredentials(header="Authorization")
     value: str | None = None
     if spec.basic is not None:
-        value = _basic(spec.basic, referenced)
+        value = basic_authorization(spec.basic.secret_ref.name, referenced)
     elif spec.bearer is not None:
         token = _text(spec.bearer.secret_ref, spec.bearer.DEFAULT_KEY, referenced, _TOKEN, "a token: ASCII, no blanks")
         value = f"Bearer {token}" if token else None
@@ -42,8 +42,9 @@ def credentials_of(spec: CredentialsSpec | None, referenced: Referenced) -> Upst
     return place
 
 
-def _basic(spec: BasicCredentials, referenced: Referenced) -> str | None:
-    name = spec.secret_ref.name
+def basic_authorization(name: str, referenced: Referenced) -> str | None:
+    """What an Authorization field says for the user and password in a Secret (RFC 7617); None where they cannot be
+    used."""
     secret = referenced.secret(name)
     if secret is None:
         return None

@@ -16,6 +16,7 @@ from sse_operator.compiler.limits import gateway_limits_of
 from sse_operator.compiler.model import ApiResult, CompiledGateway, Environment, GatewayInputs
 from sse_operator.compiler.reasons import SSE_API_REASONS, SSE_GATEWAY_REASONS
 from sse_operator.compiler.secrets import Referenced
+from sse_operator.compiler.upstream_tls import tls_warnings
 from sse_proxy.config import Settings
 
 FAULTS_TOLD = 8
@@ -124,7 +125,7 @@ def _result(api: SseApi, gateway: SseGatewaySpec, holding: Holding | None, refer
         entry=entry,
         claim=holding.claim,
         secrets=secrets,
-        warnings=referenced.warnings(),
+        warnings=(*referenced.warnings(), *tls_warnings(api.spec.upstream)),
         unresolved=tuple(referenced.unresolved),
     )
 

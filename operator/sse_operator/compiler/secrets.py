@@ -53,22 +53,29 @@ class Referenced:
             self._used[name] = found.uid
         return found
 
-    def entry_text(self, name: str, secret: DataObject, entry: str) -> str | None:
-        """An entry of the Secret as text, without the line's end that editors and `echo` put behind it."""
-        content = secret.data.get(entry)
+    def config_map(self, name: str) -> DataObject | None:
+        """The ConfigMap of that name."""
+        found = self.config_maps.get(f"{self.namespace}/{name}")
+        if found is None:
+            self._missing("ConfigMap", name)
+        return found
+
+    def entry_text(self, name: str, found: DataObject, entry: str, *, kind: ReferencedKind = "Secret") -> str | None:
+        """An entry of the Secret or ConfigMap as text, without the line's end that editors and `echo` put behind it."""
+        content = found.data.get(entry)
         if content is None:
-            self.invalid(name, f"has no entry {entry}: add it, or let key name another")
+            self.invalid(name, f"has no entry {entry}: add it, or let key name another", kind=kind)
             return None
         try:
             return content.decode().rstrip("\r\n")
         except UnicodeDecodeError:
-            self.invalid(name, f"has an entry {entry} that is not UTF-8 text")
+            self.invalid(name, f"has an entry {entry} that is not UTF-8 text", kind=kind)
             return None
 
-    def invalid(self, name: str, what: str) -> None:
-        """Take note that the content of a Secret cannot be used. `what` never has the content itself."""
-        message = f"Secret {self.namespace}/{name} {what}"
-        self.unresolved.append(Unresolved("SecretInvalid", message, ("Secret", name)))
+    def invalid(self, name: str, what: str, *, kind: ReferencedKind = "Secret") -> None:
+        """Take note that the content of a Secret or ConfigMap cannot be used. `what` never has the content itself."""
+        message = f"{kind} {self.namespace}/{name} {what}"
+        self.unresolved.append(Unresolved("SecretInvalid", message, (kind, name)))
 
     def ignored(self, name: str, what: str) -> None:
         """Take note that a part of a Secret does not count. `what` never has the content itself."""

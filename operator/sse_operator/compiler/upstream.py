@@ -6,6 +6,7 @@ from sse_operator.api.fields import seconds_of
 from sse_operator.api.upstream import UpstreamSpec
 from sse_operator.compiler.credentials import credentials_of
 from sse_operator.compiler.secrets import Referenced
+from sse_operator.compiler.upstream_tls import proxy_of, tls_of
 from sse_proxy.config import Upstream
 
 DEFAULT_KEEP_ALIVE_TIMEOUT = "4s"
@@ -22,4 +23,6 @@ def upstream_of(spec: UpstreamSpec | None, referenced: Referenced) -> Upstream:
         follow_redirects=bool(spec.follow_redirects),
         compression=bool(spec.compression),
         credentials=credentials_of(spec.credentials, referenced),
+        tls=tls_of(spec.tls, referenced),
+        proxy=proxy_of(spec.proxy, referenced),
     )

@@ -29,6 +29,37 @@ class UpstreamCredentials(ConfigModel):
         return self
 
 
+CA_SLOT = "upstream.tls.ca"
+"""The slot with the certificates (PEM) of who may sign the target's."""
+
+CERTIFICATE_SLOT = "upstream.tls.certificate"
+"""The slot with the certificate, and its chain (PEM), that is shown to the target."""
+
+KEY_SLOT = "upstream.tls.key"
+"""The slot with that certificate's private key (PEM)."""
+
+
+class UpstreamTls(ConfigModel):
+    """TLS to https targets, where it is not as the system has it. Certificates are in the slots; an empty slot for the
+    CA means what the system trusts."""
+
+    server_name: str | None = None
+    """For SNI and the certificate's name; None: the target's host."""
+    verify: bool = True
+    """Whether the target's certificate is judged at all."""
+
+
+PROXY_CREDENTIALS_SLOT = "upstream.proxy.credentials"
+"""The slot with the Proxy-Authorization field's whole value."""
+
+
+class ForwardProxy(ConfigModel):
+    """The HTTP proxy that all connections go through, by CONNECT."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
 class Upstream(ConfigModel):
     """How connections to upstream are made and kept, and what upstream is asked for."""
 
@@ -44,3 +75,5 @@ class Upstream(ConfigModel):
     compression: bool = False
     """Whether the client's Accept-Encoding goes on; otherwise upstream is asked for identity."""
     credentials: UpstreamCredentials | None = None
+    tls: UpstreamTls | None = None
+    proxy: ForwardProxy | None = None

@@ -49,6 +49,13 @@ class AddressGuard:
             for reading in readings(ip_address(host.partition("%")[0]))
         )
 
+    def permits_host(self, host: str) -> bool:
+        """Whether a host that a proxy will resolve may be connected to: what is no address cannot be judged here."""
+        try:
+            return self.permits(host)
+        except ValueError:
+            return True
+
     def socket_for(self, info: AddressInfo) -> socket.socket:
         """A TCP socket for one address, with keep-alive probes on. Raises TargetDeniedError."""
         family, kind, protocol, _, address = info

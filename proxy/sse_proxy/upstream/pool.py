@@ -22,7 +22,9 @@ from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.upstream.addresses import Addresses, AddressInfo
 from sse_proxy.upstream.connection import UpstreamConnection
 from sse_proxy.upstream.guard import AddressGuard, probe_silent_peers
+from sse_proxy.upstream.reach import Reach
 from sse_proxy.upstream.target import Target
+from sse_proxy.upstream.tunnel import open_tunnel
 
 MOST_IDLE = 1024
 """Idle connections that are kept for one origin."""
@@ -30,8 +32,13 @@ MOST_IDLE = 1024
 _HAPPY_EYEBALLS_DELAY = 0.25
 """Seconds until the next address is tried beside one that does not answer (RFC 8305)."""
 
-Origin = tuple[str, str, int]
-"""Scheme, host and port."""
+Origin = tuple[str, str, int, str]
+"""Scheme, host, port, and the identity of the way there: connections of the same one may be shared."""
+
+
+def origin_of(target: Target, reach: Reach) -> Origin:
+    """The target's origin on this way."""
+    return target.scheme, target.host, target.port, reach.identity
 
 
 @dataclass(slots=True)
@@ -94,18 +101,20 @@ class UpstreamPool:
         """From now on, connect only where `guard` permits. Connections that exist are kept."""
         self._guard = guard
 
-    async def connect(self, target: Target, *, reuse: bool, keep_for: float, within: float | None) -> Lease:
+    async def connect(
+        self, target: Target, reach: Reach, *, reuse: bool, keep_for: float, within: float | None
+    ) -> Lease:
         """A connection to `target`, TLS included, in `within` seconds (None: no limit).
 
         With `reuse` it may be an idle one. Afterwards it may be kept for `keep_for` seconds; 0 closes it.
         Raises an UpstreamError.
         """
-        origin = (target.scheme, target.host, target.port)
-        connection = self._take(origin) if reuse else None
+        origin = origin_of(target, reach)
+        connection = self._take(origin, reach) if reuse else None
         if connection is None:
             try:
                 async with asyncio.timeout(within):
-                    connection = await self._make(target)
+                    connection = await self._make(target, reach)
             except TimeoutError:
                 raise errors.UpstreamConnectTimeoutError("no connection in time") from None
         return Lease(connection, self, origin, keep_for)
@@ -123,12 +132,16 @@ class UpstreamPool:
 
     # Making connections.
 
-    async def _make(self, target: Target) -> UpstreamConnection:
+    async def _make(self, target: Target, reach: Reach) -> UpstreamConnection:
+        tunnel = reach.tunnel
+        if tunnel is not None and not self._guard.permits_host(target.host):
+            raise errors.UpstreamDeniedError("the target's address is not permitted")
+        host, port = (target.host, target.port) if tunnel is None else (tunnel.host, tunnel.port)
         try:
-            addresses = await self._addresses.resolve(target.host, target.port)
+            addresses = await self._addresses.resolve(host, port)
         except OSError as error:
             raise errors.UpstreamUnresolvableError(str(error)) from error
-        if len(addresses) == 1 and target.scheme == "http":
+        if len(addresses) == 1 and target.scheme == "http" and tunnel is None:
             return await self._connect_directly(addresses[0])
         try:
             sock = await aiohappyeyeballs.start_connection(
@@ -141,7 +154,13 @@ class UpstreamPool:
             raise errors.UpstreamDeniedError(str(error)) from error
         except (OSError, RuntimeError) as error:
             raise errors.UpstreamUnreachableError(str(error)) from error
-        return await self._start(sock, target)
+        try:
+            if tunnel is not None:
+                await open_tunnel(sock, tunnel, target.host, target.port)
+            return await self._start(sock, target, reach)
+        except BaseException:
+            sock.close()
+            raise
 
     async def _connect_directly(self, info: AddressInfo) -> UpstreamConnection:
         """Where there is one address, the loop connects by itself, at a quarter of the cost."""
@@ -158,14 +177,14 @@ class UpstreamPool:
             probe_silent_peers(sock)
         return connection
 
-    async def _start(self, sock: socket.socket, target: Target) -> UpstreamConnection:
+    async def _start(self, sock: socket.socket, target: Target, reach: Reach) -> UpstreamConnection:
         secure = target.scheme == "https"
         try:
             _, connection = await self._loop.create_connection(
                 lambda: UpstreamConnection(self._loop),
                 sock=sock,
-                ssl=_trusting_the_system() if secure else None,
-                server_hostname=target.host.rstrip(".") if secure else None,
+                ssl=(reach.context or _trusting_the_system()) if secure else None,
+                server_hostname=(reach.server_name or target.host.rstrip(".")) if secure else None,
             )
         except OSError as error:
             failure = errors.UpstreamTlsFailedError if secure else errors.UpstreamUnreachableError
@@ -174,11 +193,12 @@ class UpstreamPool:
 
     # Keeping connections.
 
-    def _take(self, origin: Origin) -> UpstreamConnection | None:
+    def _take(self, origin: Origin, reach: Reach) -> UpstreamConnection | None:
         kept = self._idle.get(origin)
         if kept is None:
             return None
-        addresses = self._addresses.known(origin[1], origin[2])
+        host, port = origin[1:3] if reach.tunnel is None else (reach.tunnel.host, reach.tunnel.port)
+        addresses = self._addresses.known(host, port)
         found = None
         while kept and found is None:
             idle = kept.pop()

@@ -19,6 +19,7 @@ from sse_proxy.headers import Fields, is_event_stream
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.upstream.endpoints import Endpoint
 from sse_proxy.upstream.pool import UpstreamPool
+from sse_proxy.upstream.reach import Reach
 from sse_proxy.upstream.response import ResponseHead
 
 _log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Probed:
     api: Api
     fields: Fields
     """Header fields that every request to it has, credentials among them."""
+    reach: Reach
 
 
 class _Turn:
@@ -127,7 +129,7 @@ class Prober:
     async def _head(self, probed: Probed) -> ResponseHead:
         """The response head that a probe gets. Raises UpstreamError."""
         target, check = probed.endpoint.target, probed.check
-        lease = await self._pool.connect(target, reuse=False, keep_for=0.0, within=None)
+        lease = await self._pool.connect(target, probed.reach, reuse=False, keep_for=0.0, within=None)
         try:
             awaited = _AwaitedHead()
             lease.connection.begin(awaited, to_head_request=check.method == "HEAD")

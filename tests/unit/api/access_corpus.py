@@ -17,6 +17,68 @@ CREDENTIALS_GOOD: list[Any] = [
     {"queryParameter": {"name": "a-b.c~d", **SECRET}},
 ]
 
+CA = {"name": "ca"}
+
+TLS_GOOD: list[Any] = [
+    {},
+    {"caRef": CA},
+    {"caRef": {**CA, "kind": "ConfigMap", "key": "bundle.pem"}},
+    {"caRef": {**CA, "kind": "Secret"}},
+    {"caRef": CA, "insecureSkipVerify": False},
+    {"insecureSkipVerify": True},
+    {"insecureSkipVerify": True, "caRef": None},
+    {"serverName": "prices.example.com"},
+    {"serverName": "localhost"},
+    {"clientCertificateRef": {"name": "client"}, "caRef": CA},
+]
+
+TLS_BAD: list[Any] = [
+    [],
+    True,
+    {"caRef": CA, "insecureSkipVerify": True},
+    {"caRef": "ca"},
+    {"caRef": {}},
+    {"caRef": {**CA, "kind": "Namespace"}},
+    {"caRef": {**CA, "namespace": "other"}},
+    {"caRef": {**CA, "key": "a/b"}},
+    {"insecureSkipVerify": "true"},
+    {"serverName": ""},
+    {"serverName": "*.example.com"},
+    {"serverName": "a:443"},
+    {"serverName": "a..b"},
+    {"serverName": "a" * 64},
+    {"serverName": "a\n"},
+    {"clientCertificateRef": {"name": "c", "key": "tls.crt"}},
+    {"minVersion": "1.3"},
+]
+
+PROXIES_GOOD: list[Any] = [
+    {"url": "http://proxy:3128"},
+    {"url": "http://proxy.shop.svc:3128/"},
+    {"url": "http://10.0.0.1:65535"},
+    {"url": "http://[2001:db8::1]:8080"},
+    {"url": "http://proxy:3128", "credentialsRef": {"name": "p"}},
+    {"url": "http://proxy:3128", "credentialsRef": None},
+]
+
+PROXIES_BAD: list[Any] = [
+    {},
+    "http://proxy:3128",
+    {"url": ""},
+    {"url": "proxy:3128"},
+    {"url": "https://proxy:3128"},
+    {"url": "socks5://proxy:1080"},
+    {"url": "http://proxy"},
+    {"url": "http://proxy:0"},
+    {"url": "http://proxy:65536"},
+    {"url": "http://proxy:3128/path"},
+    {"url": "http://user:pass@proxy:3128"},
+    {"url": "http://proxy:3128?x=1"},
+    {"url": "http://proxy:3128\n"},
+    {"url": "http://-proxy:3128"},
+    {"url": "http://proxy:3128", "credentialsRef": {}},
+]
+
 CREDENTIALS_BAD: list[Any] = [
     {},
     [],

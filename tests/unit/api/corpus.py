@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from unit.api import endpoints_corpus
+from unit.api import access_corpus, endpoints_corpus
 from unit.api.access_corpus import CREDENTIALS_BAD, CREDENTIALS_GOOD, PLANS_BAD, PLANS_GOOD
 from unit.api.proxies_corpus import (
     AUTOSCALING,
@@ -728,6 +728,13 @@ def cases() -> Iterator[Case]:
     for value in (*PLANS_GOOD, *PLANS_BAD):
         is_good = any(value is each for each in PLANS_GOOD)
         yield Case(f"plan={value!r:.110}", "SseApi", api_spec(plan=value), is_good)
+    for field, good, bad in (
+        ("tls", access_corpus.TLS_GOOD, access_corpus.TLS_BAD),
+        ("proxy", access_corpus.PROXIES_GOOD, access_corpus.PROXIES_BAD),
+    ):
+        for number, value in enumerate((*good, *bad)):
+            spec = api_spec(upstream={field: value})
+            yield Case(f"upstream.{field} {number}={value!r:.60}", "SseApi", spec, number < len(good))
     for field, good, bad in (
         ("loadBalancing", endpoints_corpus.BALANCINGS_GOOD, endpoints_corpus.BALANCINGS_BAD),
         ("healthCheck", endpoints_corpus.CHECKS_GOOD, endpoints_corpus.CHECKS_BAD),
