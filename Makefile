@@ -22,7 +22,7 @@ lint: $(VENV)/.test
 generate: $(VENV)/.test
 	@$(PYTHON) scripts/generate.py && $(PYTHON) scripts/chart.py
 
-$(VENV)/.%: pyproject.toml scripts/venv
+$(VENV)/.%: pyproject.toml requirements/proxy.txt requirements/test.txt scripts/venv
 	@scripts/venv $*
 
 # Ours and other proxies side by side (bench/install-peers gets those); ARGS="--help" tells what can be chosen.

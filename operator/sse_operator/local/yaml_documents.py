@@ -130,6 +130,8 @@ def _syntax_fault(error: yaml.MarkedYAMLError, text: str) -> YamlFault:
     lines = text.splitlines()
     number = max(1, min(mark.line + 1, len(lines)))
     line = lines[number - 1] if lines else ""
+    if "nesting depth" in problem:  # PyYAML since 6.0.4 has a limit of its own, which very deep flow lists meet first
+        return YamlFault(number, f"is nested more than {MAX_DEPTH} deep")
     if re.match(r"[ ]*\t", line) and "cannot start any token" in problem:
         return YamlFault(number, "is not YAML: indented with a tab; use spaces")
     began = error.context_mark
