@@ -20,7 +20,7 @@ FIGURES = pytest.StashKey[Figures]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--record", action="store_true", help="write the figures into docs/testing.md")
+    parser.addoption("--record", action="store_true", help="write the figures into docs/testing.md, if all goes well")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,11 +32,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ORDER.index(item.path.stem.removeprefix("test_")))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
     figures = config.stash[FIGURES]
     if figures.rows:
         terminalreporter.write_line(f"\n{figures.table()}")
-        if config.getoption("--record"):
+        if config.getoption("--record") and exitstatus == 0:
             figures.record()
 
 
