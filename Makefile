@@ -2,7 +2,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: run test e2e lint generate bench clean
+.PHONY: run test fuzz e2e lint generate bench clean
 
 # The main job, no cluster needed: demo source, gateway, events in the terminal.
 run: $(VENV)/.run
@@ -10,6 +10,11 @@ run: $(VENV)/.run
 
 test: lint
 	@$(PYTHON) -m pytest
+
+# Each target of tests/fuzz for so many seconds; make test tries some examples of each.
+FUZZ_SECONDS := 60
+fuzz: $(VENV)/.test
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) -m pytest tests/fuzz $(ARGS)
 
 # The whole on a kind cluster: images, chart, tests/e2e; ARGS are pytest's.
 e2e: $(VENV)/.test

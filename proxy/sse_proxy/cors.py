@@ -37,10 +37,12 @@ RawFields = Iterable[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Preflight:
-    """The answer to a preflight that may go on to ask."""
+class OptionsAnswer:
+    """The gateway's own answer to OPTIONS: to a preflight that may go on to ask, or to one for the whole server."""
 
     fields: tuple[tuple[bytes, bytes], ...]
+    reason: str = "Preflight"
+    """The CamelCase word for the log."""
     status: int = 204
 
     def message(self, *, close: bool) -> bytes:
@@ -76,7 +78,7 @@ class Cors:
         if settings.max_age is not None:
             self._preflight += ((b"Access-Control-Max-Age", b"%d" % settings.max_age),)
 
-    def answer(self, method: str, fields: RawFields) -> Preflight | Problem | None:
+    def answer(self, method: str, fields: RawFields) -> OptionsAnswer | Problem | None:
         """The answer to a preflight; None where the request is none, or the target's to answer."""
         if method != "OPTIONS" or not self._gateway_answers or not _is_preflight(fields):
             return None
@@ -87,7 +89,7 @@ class Cors:
             name.lower() == b"access-control-request-private-network" and value == b"true" for name, value in fields
         )
         asked = ((b"Access-Control-Allow-Private-Network", b"true"),) if private else ()
-        return Preflight((*self._permission(allowed), *self._preflight, *asked))
+        return OptionsAnswer((*self._permission(allowed), *self._preflight, *asked))
 
     def changes(self, method: str, fields: RawFields) -> FieldChanges:
         """The changes of the response to a request, whoever answers it."""

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from sse_proxy import access_log, errors, headers
 from sse_proxy.config import Api, GatewayLimits, Upstream
-from sse_proxy.cors import Preflight
+from sse_proxy.cors import OptionsAnswer
 from sse_proxy.field_changes import UNCHANGED, FieldChanges
 from sse_proxy.forwarded import TrustedProxies, Via
 from sse_proxy.inquiry import Inquiry
@@ -38,6 +38,8 @@ from sse_proxy.upstream.redirects import Place
 from sse_proxy.upstream.usage import Usage
 
 _log = logging.getLogger(__name__)
+
+_ALLOW = (b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 
 REVOCATION_SECONDS = 4.0
 """For an event boundary to come, once a stream's credential counts no more."""
@@ -201,11 +203,11 @@ class Exchange:
         self._count_status()
         self._write("request", {"reason": problem.reason, **self._times(self._now())})
 
-    def preflight(self, status: int) -> None:
-        """The gateway answered a browser's question before its request."""
+    def options_answered(self, status: int, reason: str) -> None:
+        """The gateway answered a question about what may be asked."""
         self.status = status
         self._count_status()
-        self._write("request", {"reason": "Preflight", **self._times(self._now())})
+        self._write("request", {"reason": reason, **self._times(self._now())})
 
     def abandoned(self) -> None:
         """The client went away before there was a response."""
@@ -299,8 +301,8 @@ class Exchanges:
         if isinstance(admitted, Problem):
             self._refuse(request, account, admitted, close=admitted.status == 413)
             return
-        if isinstance(admitted, Preflight):
-            self._answer_preflight(request, account, admitted)
+        if isinstance(admitted, OptionsAnswer):
+            self._answer_options(request, account, admitted)
             return
         try:
             await self._ask(admitted, account)
@@ -313,12 +315,13 @@ class Exchanges:
         except errors.RequestBrokenError:
             self._refuse(request, account, Problem(400, "BadRequest"), close=True)
 
-    async def _admit(self, request: Request, account: Exchange) -> Inquiry | Preflight | Problem:
+    async def _admit(self, request: Request, account: Exchange) -> Inquiry | OptionsAnswer | Problem:
         """Everything that decides before upstream is asked: what to ask it, or what is answered instead."""
         if request.head.method in (b"CONNECT", b"TRACE"):
-            return Problem(
-                405, "MethodNotAllowed", fields=((b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
-            )
+            return Problem(405, "MethodNotAllowed", fields=(_ALLOW,))
+        if request.head.target == b"*" and request.head.method == b"OPTIONS":
+            # It asks about the server as a whole (RFC 9110, section 9.3.7), so no API is meant.
+            return OptionsAnswer((_ALLOW,), reason="Options")
         host = request.get(b"host")
         try:
             account.target = target = parse_target(
@@ -369,11 +372,11 @@ class Exchanges:
             connection.shut()
         connection.answered(keep_alive=not close)
 
-    def _answer_preflight(self, request: Request, account: Exchange, preflight: Preflight) -> None:
-        close = self.closing or request.head.last
+    def _answer_options(self, request: Request, account: Exchange, answer: OptionsAnswer) -> None:
+        close = self.closing or request.head.last or not request.complete
         request.connection.head_sent = True
-        request.connection.send(preflight.message(close=close))
-        account.preflight(preflight.status)
+        request.connection.send(answer.message(close=close))
+        account.options_answered(answer.status, answer.reason)
         request.connection.answered(keep_alive=not close)
 
     async def _ask(self, inquiry: Inquiry, account: Exchange) -> None:

@@ -76,9 +76,10 @@ def parse_host(host: str | None) -> str:
     if host is None:
         return ""
     match = _HOST.fullmatch(host)
-    if match is None or not match[1] or (match[2] and int(match[2]) > 65535):
+    name = match[1].lower().removesuffix(".") if match is not None else ""
+    if match is None or not name or (match[2] and int(match[2]) > 65535):
         raise BadTargetError("The Host field is not a host name with an optional port.")
-    return match[1].lower().removesuffix(".")
+    return name
 
 
 def _segments(path: str) -> tuple[str, ...]:

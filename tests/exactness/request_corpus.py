@@ -400,7 +400,9 @@ TARGETS = (
     _target(b"/a\rb"),
     _target(b"/a\x0bb"),
     _target(b"/" + b"a" * 70_000, refused(414)),
-    Case("OPTIONS *", get(b"Host: a", line=b"OPTIONS * HTTP/1.1"), (refused(200), refused(204), refused())),
+    Case("OPTIONS *", get(b"Host: a", line=b"OPTIONS * HTTP/1.1"), (refused(204),)),
+    Case("GET *", get(b"Host: a", line=b"GET * HTTP/1.1"), (refused(),)),
+    Case("OPTIONS * without Host", get(line=b"OPTIONS * HTTP/1.1"), (refused(),)),
     Case("absolute form without Host", get(line=b"GET http://a/ HTTP/1.1"), (refused(),)),
     Case(
         "absolute form in HTTP/1.0 without Host",
@@ -420,6 +422,7 @@ HOSTS = (
     _host(b"Host: a\r\nhost: b"),
     _host(b"Host: a, b"),
     _host(b"Host: a b"),
+    _host(b"Host: ."),
     _host(b"Host: a/b"),
     _host(b"Host: u@a"),
     _host(b"Host: a?b"),

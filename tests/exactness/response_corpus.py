@@ -136,6 +136,7 @@ CASES = (
     _line(b"HTTP/1.0 200 OK", HELLO),
     _line(b"HTTP/1.1 200", HELLO),
     _line(b"HTTP/1.1 200 ", HELLO),
+    _line(b"HTTP/1.1 200 \tOK", HELLO, GARBAGE),
     _line(b"HTTP/1.1 299 B\xe4r", whole(b"hello", 299)),
     _line(b"HTTP/1.1 20 OK"),
     _line(b"HTTP/1.1 2000 OK"),
