@@ -47,6 +47,7 @@ from sse_proxy.contract.plan import Basic as Basic
 from sse_proxy.contract.plan import Keyless as Keyless
 from sse_proxy.contract.plan import KeySource as KeySource
 from sse_proxy.contract.plan import Plan as Plan
+from sse_proxy.contract.stream import Stream as Stream
 from sse_proxy.contract.upstream import CA_SLOT as CA_SLOT
 from sse_proxy.contract.upstream import CERTIFICATE_SLOT as CERTIFICATE_SLOT
 from sse_proxy.contract.upstream import CREDENTIALS_SLOT as CREDENTIALS_SLOT
@@ -126,6 +127,7 @@ class Api(RouteKey):
     cors: Cors | None = None
     """None: what the target says of CORS passes as it came."""
     limits: Limits = Limits()
+    stream: Stream = Stream()
     secrets: str | None = None
     """What it needs that is secret: a key of `SecretShard.secrets`. None: nothing."""
 

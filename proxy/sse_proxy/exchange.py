@@ -175,6 +175,10 @@ class Exchange:
         if self.stream and self.route is not None:
             self.route.pace.paused(seconds, self._now())
 
+    def heartbeat(self) -> None:
+        """The client was sent a heartbeat."""
+        self._counts.heartbeats += 1
+
     def relayed(self, reason: CloseReason, bytes_sent: int) -> None:
         """The response has ended."""
         self.leave()
@@ -420,6 +424,7 @@ class Exchanges:
                 keep_alive=not (request.head.last or self.closing),
                 one_zero=request.head.one_zero,
                 changes=route.response_changes.then(account.cors),
+                heartbeat=route.api.stream.heartbeat,
                 redirected=inquiry.redirected if upstream.follow_redirects else None,
             )
             request.connection.downstream = relay

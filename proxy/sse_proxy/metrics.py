@@ -83,6 +83,7 @@ class ApiCounts:
         "endpoints",
         "first_byte",
         "head",
+        "heartbeats",
         "lifetime",
         "refused",
         "requests",
@@ -105,6 +106,8 @@ class ApiCounts:
         self.consumers: dict[str, ConsumerCounts] = {}
         """By name, those whom the plan let in; at most `MOST_CONSUMERS` have counts of their own."""
         self.response_bytes = 0
+        self.heartbeats = 0
+        """Comments that the gateway added to streams."""
         self.head = Histogram(_HEAD_BOUNDS)
         self.first_byte = Histogram(_HEAD_BOUNDS)
         self.lifetime = Histogram(_LIFETIME_BOUNDS)
@@ -181,6 +184,9 @@ class Counts(Collector):
             "sse_gateway_streams_closed", "Event streams ended, by reason.", labels=["api", "reason"]
         )
         sent = CounterMetricFamily("sse_gateway_response_bytes", "Bytes of response bodies relayed.", labels=["api"])
+        heartbeats = CounterMetricFamily(
+            "sse_gateway_heartbeats", "Heartbeats that silent streams were given.", labels=["api"]
+        )
         head = HistogramMetricFamily(
             "sse_gateway_response_head_seconds", "From a request to upstream's response head.", labels=["api"]
         )
@@ -213,6 +219,7 @@ class Counts(Collector):
             for close_reason, count in counts.closed.items():
                 closed.add_metric([key, close_reason.value], count)
             sent.add_metric([key], counts.response_bytes)
+            heartbeats.add_metric([key], counts.heartbeats)
             head.add_metric([key], counts.head.buckets(), counts.head.total)
             first.add_metric([key], counts.first_byte.buckets(), counts.first_byte.total)
             lifetime.add_metric([key], counts.lifetime.buckets(), counts.lifetime.total)
@@ -227,6 +234,7 @@ class Counts(Collector):
             held,
             closed,
             sent,
+            heartbeats,
             head,
             first,
             lifetime,

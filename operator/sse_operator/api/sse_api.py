@@ -24,6 +24,7 @@ from sse_operator.api.http import RequestSpec, ResponseSpec
 from sse_operator.api.limits import LimitsSpec
 from sse_operator.api.model import ApiModel
 from sse_operator.api.plan import PlanSpec
+from sse_operator.api.stream import StreamSpec
 from sse_operator.api.upstream import UpstreamSpec
 
 KIND = "SseApi"
@@ -111,6 +112,8 @@ class SseApiSpec(ApiModel):
     with it, the gateway alone speaks, on its own answers too."""
     limits: LimitsSpec | None = None
     """What clients may ask of the API. What is not given comes from the gateway's defaults."""
+    stream: StreamSpec | None = None
+    """How event streams are kept alive. What is not given comes from the gateway's defaults."""
     suspend: bool | None = None
     """True answers 503 with Retry-After and keeps the object and its context-path."""
 

@@ -14,6 +14,7 @@ from sse_operator.api.model import ApiModel
 from sse_operator.api.networks import Network
 from sse_operator.api.proxies import AutoscalingSpec, PodTemplateSpec, ResourcesSpec
 from sse_operator.api.sse_api import TimeoutsSpec
+from sse_operator.api.stream import StreamDefaults
 
 KIND = "SseGateway"
 PLURAL = "ssegateways"
@@ -95,6 +96,8 @@ class GatewayDefaults(ApiModel):
     """Default timeouts."""
     limits: LimitsSpec | None = None
     """Default limits, for each SseApi on its own."""
+    stream: StreamDefaults | None = None
+    """Defaults of event streams."""
 
 
 class Drain(ApiModel):

@@ -14,6 +14,7 @@ from sse_operator.compiler.http import cors_of, header_changes
 from sse_operator.compiler.limits import limits_of
 from sse_operator.compiler.plan import plan_of
 from sse_operator.compiler.secrets import Referenced
+from sse_operator.compiler.stream import stream_of
 from sse_operator.compiler.upstream import upstream_of
 from sse_proxy.config import Api, ApiSecrets, Timeouts, Unavailable
 
@@ -61,6 +62,7 @@ def entry_of(
         response_headers=header_changes(spec.response.headers if spec.response else None),
         cors=cors_of(spec.cors),
         limits=limits_of(spec.limits, defaults.limits if defaults else None),
+        stream=stream_of(spec.stream, defaults.stream if defaults else None),
     )
     if referenced.unresolved:
         unavailable = entry.unavailable or _unavailable(referenced.unresolved[0].reason)

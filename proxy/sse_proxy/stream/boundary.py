@@ -39,6 +39,11 @@ class EventBoundary:
         """Whether the bytes so far end at an event boundary. The start of a stream is one."""
         return not (self._in_line or self._field_open or (self._after_cr and self._lf))
 
+    @property
+    def open(self) -> bool:
+        """Whether a comment may be put in here: at an event boundary that no byte to come can move. A CR may."""
+        return self.here and not self._after_cr
+
     def feed(self, data: bytes) -> None:
         """Follow `data`."""
         if data.endswith(b"\n\n"):

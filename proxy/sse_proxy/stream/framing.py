@@ -45,6 +45,10 @@ class BodyDecoder(Protocol):
         """The body's bytes in `data`, and the same as they are framed for a recipient: in chunks where the length is
         not known, without the last chunk. Never raises: bytes before a framing error still count."""
 
+    @property
+    def between_chunks(self) -> bool:
+        """Whether what `feed` has given as framed ends with a whole chunk, so that another one may stand there."""
+
     def framed_part(self, body: bytes) -> bytes:
         """The beginning of the bytes that the last `feed` gave, framed for a recipient that gets no more than that."""
 
@@ -74,6 +78,10 @@ class LengthBody:
         self.ended = self._left == 0
         return data, data
 
+    @property
+    def between_chunks(self) -> bool:
+        return False
+
     def framed_part(self, body: bytes) -> bytes:
         return body
 
@@ -94,6 +102,10 @@ class UntilClose:
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         return data, chunk(data)
+
+    @property
+    def between_chunks(self) -> bool:
+        return True
 
     def framed_part(self, body: bytes) -> bytes:
         return chunk(body)
@@ -196,6 +208,10 @@ class ChunkedBody:
             framed.append(b"%x\r\n" % self._left)
         else:
             self._state = self._TRAILER
+
+    @property
+    def between_chunks(self) -> bool:
+        return self._state in (self._SIZE, self._TRAILER)
 
     def framed_part(self, body: bytes) -> bytes:
         if self._begun is None:

@@ -587,6 +587,15 @@ LIMITS_BAD: list[Any] = [
     *({"requestBodySize": size} for size in ("", "1k", "1KB", "01", "-1", "1.5Mi", "1Mi\n", " 1", "10000000", 1, 1.5)),
 ]
 
+HEARTBEATS_GOOD: list[Any] = [None, {}, *({"heartbeat": value} for value in ("0s", "0m0s", "1s", "15s", "1h", "60m"))]
+
+HEARTBEATS_BAD: list[Any] = [
+    [],
+    "15s",
+    {"heartbeats": "15s"},
+    *({"heartbeat": value} for value in ("", "15", "999ms", "1ms", "1h1ms", "2h", "-1s", 15)),
+]
+
 GATEWAYS_OWN = ["Host", "hOST", "Via", "Accept-Encoding", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Port"]
 """Request fields that the gateway sets itself."""
 
@@ -711,6 +720,10 @@ def cases() -> Iterator[Case]:
         is_good = any(value is each for each in LIMITS_GOOD)
         yield Case(f"limits={value!r:.90}", "SseApi", api_spec(limits=value), is_good)
         yield Case(f"gateway: defaults.limits={value!r:.90}", "SseGateway", {"defaults": {"limits": value}}, is_good)
+    for value in (*HEARTBEATS_GOOD, *HEARTBEATS_BAD):
+        is_good = any(value is each for each in HEARTBEATS_GOOD)
+        yield Case(f"stream={value!r:.90}", "SseApi", api_spec(stream=value), is_good)
+        yield Case(f"gateway: defaults.stream={value!r:.90}", "SseGateway", {"defaults": {"stream": value}}, is_good)
     for value in (*CORS_GOOD, *CORS_BAD):
         is_good = any(value is each for each in CORS_GOOD)
         yield Case(f"cors={value!r:.90}", "SseApi", api_spec(cors=value), is_good)

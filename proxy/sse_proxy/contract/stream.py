@@ -1,0 +1,12 @@
+"""How an entry's streams are kept alive and ended."""
+
+from __future__ import annotations
+
+from sse_proxy.contract.model import ConfigModel, Seconds
+
+
+class Stream(ConfigModel):
+    """What the proxy does with event streams beyond relaying their bytes."""
+
+    heartbeat: Seconds | None = None
+    """After so long a silence the client gets a comment, where one may stand; None: nothing is ever added."""
