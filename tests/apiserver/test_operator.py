@@ -324,6 +324,36 @@ async def test_a_key_lets_in_until_it_is_taken_out(cluster: Cluster, node: Node,
     assert '"consumer":"bob"' in shown[-1]
 
 
+async def test_what_proxies_see_is_a_warning_until_it_is_mended(
+    cluster: Cluster, node: Node, client: aiohttp.ClientSession, source: DemoSource
+) -> None:
+    """A proxy refuses streams because of a cap; any look at the gateway brings that into the status, once."""
+    spec = {"contextPath": "/sseconsumer", "target": source.url("one"), "upstream": {"maxConnections": 1}}
+    await cluster.apply("SseApi", "ably", spec)
+    (pod,) = await node.ready()
+    await cluster.until("SseApi", "ably", ready)
+    stream = await answers(client, pod, "/sseconsumer", 200)
+    (await answers(client, pod, "/sseconsumer", 503)).close()
+    await cluster.apply("SseApi", "look", {"contextPath": "/look", "target": "https://origin.example/sse"})
+    warned = await cluster.until("SseApi", "ably", lambda each: bool(each["status"].get("warnings")))
+    (warning,) = warned["status"]["warnings"]
+    assert warning["reason"] == condition(warned, "Warning")["reason"] == "MaxConnectionsReached"
+    assert "upstream.maxConnections allows, 1, were in use" in warning["message"]
+    assert condition(warned, "Ready")["status"] == "True"
+
+    for _ in range(3):
+        (await answers(client, pod, "/sseconsumer", 503)).close()
+    await cluster.apply("SseApi", "look", {"contextPath": "/look/again", "target": "https://origin.example/sse"})
+    await cluster.until("SseApi", "look", lambda each: ready(each) and "/look/again" in each["status"]["urls"][0])
+    again = await cluster.get("SseApi", "ably")
+    assert again
+    assert again["metadata"]["resourceVersion"] == warned["metadata"]["resourceVersion"]
+
+    await cluster.apply("SseApi", "ably", {**spec, "upstream": {"maxConnections": 9}})
+    await cluster.until("SseApi", "ably", lambda each: ready(each) and not each["status"].get("warnings"))
+    stream.close()
+
+
 async def test_what_a_gateway_owns(cluster: Cluster) -> None:
     await cluster.apply("SseApi", "prices", {"contextPath": "/prices", "target": "https://origin.example/sse"})
     gateway = await cluster.until("SseGateway", "default", refused("NoReadyProxy"))

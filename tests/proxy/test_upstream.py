@@ -137,7 +137,7 @@ async def test_connections_beyond_the_cap_are_refused_and_told_of(gateway: Gatew
     assert await gateway.metric("sse_gateway_upstream_connections", api="default/api") == 2
     (warned,) = await warnings(gateway)
     assert (warned["api"], warned["reason"]) == ("default/api", "MaxConnectionsReached")
-    assert " 2 connections " in warned["message"]
+    assert "upstream.maxConnections allows, 2, were in use" in warned["message"]
     await first.close()
     await eventually(lambda: holds(gateway, 1))
     await opened(gateway)

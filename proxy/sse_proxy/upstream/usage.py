@@ -26,8 +26,9 @@ class Usage:
         if most is not None and self._counts.upstream_connections >= most:
             self._observations.make(
                 REASON,
-                f"A proxy refused requests with 503, since {most} connections to upstream were in use, as many as "
-                "upstream.maxConnections allows. Over HTTP/1.1 every stream uses one: raise it, or add replicas.",
+                "A proxy refused requests with 503: as many connections to upstream as "
+                f"upstream.maxConnections allows, {most}, "
+                "were in use. Over HTTP/1.1 every stream uses one: raise it, or add replicas.",
                 now,
                 stands=_STANDS,
             )
