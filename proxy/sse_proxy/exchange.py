@@ -20,6 +20,7 @@ from sse_proxy.cors import OptionsAnswer
 from sse_proxy.field_changes import UNCHANGED, FieldChanges
 from sse_proxy.forwarded import TrustedProxies, Via
 from sse_proxy.inquiry import Inquiry
+from sse_proxy.lapse import lapsed
 from sse_proxy.limits.admission import Admission, address_key
 from sse_proxy.metrics import ApiCounts, ConsumerCounts, Counts
 from sse_proxy.path import RequestTarget, parse_target, rest_of_path
@@ -29,6 +30,7 @@ from sse_proxy.request import Request, RequestBody
 from sse_proxy.route import EMPTY, Route, RoutingTable
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import Deadlines
+from sse_proxy.stream.ending import Ending
 from sse_proxy.stream.framing import LAST_CHUNK, chunk
 from sse_proxy.stream.live import LiveExchanges
 from sse_proxy.stream.relay import Relay
@@ -41,8 +43,8 @@ _log = logging.getLogger(__name__)
 
 _ALLOW = (b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 
-REVOCATION_SECONDS = 4.0
-"""For an event boundary to come, once a stream's credential counts no more."""
+LAPSE_SECONDS = 4.0
+"""For an event boundary to come, once a stream must not go on under a new config."""
 
 _RETRY_AFTER: dict[type[errors.UpstreamError], int] = {
     errors.MaxConnectionsReachedError: 5,
@@ -430,8 +432,8 @@ class Exchanges:
             request.connection.downstream = relay
             self.accounts[relay] = account
             self.live.add(relay)
-            if self._is_revoked(account):  # while the connection was being made
-                self._end_soon(relay)
+            if (reason := self._lapsed(account)) is not None:  # while the connection was being made
+                self._end_soon(relay, reason)
             try:
                 _send(inquiry, relay, lease, place)
                 await relay.answer()
@@ -471,23 +473,29 @@ class Exchanges:
         lease.ended = functools.partial(_free, usage, endpoint)
         return lease
 
-    def end_revoked(self) -> None:
-        """End the exchanges of credentials that the current table knows no more, event streams at an event boundary
+    def serve_by(self, table: RoutingTable) -> None:
+        """From now on, route by `table`. Exchanges that must not go on under it end, event streams at an event boundary
         where one comes in time."""
-        for relay, account in list(self.accounts.items()):
-            if self._is_revoked(account):
-                self._end_soon(relay)
+        before, self.table = self.table, table
+        lapsed = [
+            (relay, reason)
+            for relay, account in self.accounts.items()
+            if (reason := self._lapsed(account, before)) is not None
+        ]
+        for index, (relay, reason) in enumerate(lapsed):
+            self._end_soon(relay, reason, share=index / len(lapsed))
 
-    def _is_revoked(self, account: Exchange) -> bool:
-        route, credential = account.route, account.consumer.credential
-        if route is None or not credential:
-            return False
-        current = self.table.routes.get(route.api.key)
-        return current is not None and current is not route and not current.plan.knows(credential)
+    def _lapsed(self, account: Exchange, before: RoutingTable | None = None) -> CloseReason | None:
+        if account.route is None:
+            return None
+        return lapsed(account.route, account.consumer.credential, self.table, before)
 
-    def _end_soon(self, relay: Relay) -> None:
+    def _end_soon(self, relay: Relay, reason: CloseReason, share: float = 0.0) -> None:
+        """End it within `LAPSE_SECONDS`. Clients of a changed API come back at once: they are sent away one after the
+        other."""
         now = self._deadlines.now()
-        relay.end_by(now, now + REVOCATION_SECONDS, CloseReason.REVOKED)
+        start = now + (share * LAPSE_SECONDS / 2 if reason is CloseReason.CHANGED else 0.0)
+        relay.end_by(Ending(start, now + LAPSE_SECONDS, reason, streams_only=reason is not CloseReason.REVOKED))
 
     def _ended(self, relay: Relay) -> None:
         """Nothing is left to do for a relay. Where it had no answer, its request's handler goes on."""

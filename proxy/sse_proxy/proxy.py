@@ -124,8 +124,7 @@ class Proxy:
         self._pool.guard(guard)
         self._pool.keep_only(table.origins())
         self._prober.keep(table.probed())
-        self._exchanges.table = table
-        self._exchanges.end_revoked()
+        self._exchanges.serve_by(table)
         limits = config.settings.limits
         self._exchanges.admission = Admission(limits, self._exchanges.admission)
         self._exchanges.trusted = self._listener.trusted = trusted

@@ -62,7 +62,7 @@ def test_an_edit_is_served_by_every_proxy_and_cuts_nothing(
         ("target", api("edited", source.url("x").replace("/sse", "/nowhere")), 404),
         ("timeouts", api("edited", source.url("edited"), timeouts={"idle": "70s"}), 200),
         ("plan", api("edited", source.url("edited"), plan=plan), 401),
-        ("suspend", api("edited", source.url("edited"), suspend=True), 503),
+        ("suspend", api("edited", source.url("edited"), suspend=True, stream={"closeOnRemoval": False}), 503),
         ("resume", api("edited", source.url("edited")), 200),
     ):
         began = time.monotonic()

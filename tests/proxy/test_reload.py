@@ -6,7 +6,7 @@ import asyncio
 import itertools
 
 from proxy.harness import Call, Client, Gateway, Origin, api, eventually
-from sse_proxy.config import Api, Endpoint, Unavailable
+from sse_proxy.config import Api, Endpoint, Stream, Unavailable
 
 STREAMS = 1000
 RELOADS = 100
@@ -14,6 +14,7 @@ RELOADS = 100
 
 async def test_reloads_do_not_touch_live_streams(gateway: Gateway, origin: Origin) -> None:
     """1,000 streams, 100 reloads: no stream cut, no event lost, duplicated or reordered."""
+    kept = Stream(close_on_removal=False)
     events = 12
     stop = asyncio.Event()
 
@@ -40,7 +41,7 @@ async def test_reloads_do_not_touch_live_streams(gateway: Gateway, origin: Origi
                 expected += 1
 
     origin.answer = answer
-    entry = api(origin.url())
+    entry = api(origin.url(), stream=kept)
     others = [api(origin.url(), name=f"other-{number}", path=f"/other/{number}") for number in range(50)]
     gateway.load(entry, *others)
     clients = [await gateway.connect() for _ in range(STREAMS)]
@@ -54,8 +55,8 @@ async def test_reloads_do_not_touch_live_streams(gateway: Gateway, origin: Origi
         # The entry itself is edited, replaced, suspended and removed in turn.
         variants: list[tuple[Api, ...]] = [
             (entry,),
-            (api(origin.url("/elsewhere"), timeouts={"idle": 0.05}),),
-            (api(origin.url(), unavailable=Unavailable(reason="Suspended", message="")),),
+            (api(origin.url("/elsewhere"), timeouts={"idle": 0.05}, stream=kept),),
+            (api(origin.url(), unavailable=Unavailable(reason="Suspended", message=""), stream=kept),),
             (),
         ]
         gateway.load(*variants[number % 4], *others[number % 50 :])

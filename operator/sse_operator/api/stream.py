@@ -37,6 +37,12 @@ class StreamDefaults(ApiModel):
     heartbeat: Annotated[Duration, AfterValidator(_heartbeat)] | None = None
     """After so long a silence the client gets the comment `:`, which no client takes for an event: only between two
     events of a text/event-stream that upstream sends in chunks. Default none (0s)."""
+    close_on_removal: bool | None = None
+    """Whether open streams end, between two events and within 5s, when the SseApi is deleted or suspended. Default
+    true."""
+    close_on_change: bool | None = None
+    """Whether open streams end in the same way when the SseApi changes, so that clients come back to what holds now.
+    Default false: they go on with what they started with."""
 
 
 class StreamSpec(StreamDefaults):

@@ -10,3 +10,7 @@ class Stream(ConfigModel):
 
     heartbeat: Seconds | None = None
     """After so long a silence the client gets a comment, where one may stand; None: nothing is ever added."""
+    close_on_removal: bool = True
+    """Whether open streams end when the entry goes, or is suspended."""
+    close_on_change: bool = False
+    """Whether open streams end when the entry is not what they started with."""

@@ -29,3 +29,5 @@ class CloseReason(StrEnum):
     """The credential that let the client in counts no more."""
     REMOVED = "removed"
     """The API was deleted or suspended."""
+    CHANGED = "changed"
+    """The API changed, and its streams are to start anew then."""

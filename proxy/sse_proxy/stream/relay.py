@@ -32,6 +32,7 @@ from sse_proxy.listener import ClientConnection
 from sse_proxy.stream.boundary import EventBoundary
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import TICK, Deadlines
+from sse_proxy.stream.ending import Ending
 from sse_proxy.stream.framing import LAST_CHUNK, BodyDecoder, chunk
 from sse_proxy.stream.pace import NEAR
 from sse_proxy.upstream.pool import Lease
@@ -71,10 +72,8 @@ class Relay:
         "_deadlines",
         "_decided",
         "_decoder",
-        "_drain_by",
-        "_drain_from",
-        "_drain_reason",
         "_ended",
+        "_ending",
         "_heartbeat",
         "_held",
         "_keep_alive",
@@ -88,6 +87,7 @@ class Relay:
         "_redirected",
         "_released",
         "_reset_at",
+        "_stream",
         "_taken",
         "_timeouts",
         "_until_close",
@@ -145,9 +145,8 @@ class Relay:
         self._waiting_since: float | None = None
         self._waiting_upstream_since: float | None = None
         self._taken = 0
-        self._drain_from: float | None = None
-        self._drain_by = 0.0
-        self._drain_reason = CloseReason.DRAIN
+        self._stream = False
+        self._ending: Ending | None = None
         self._released = False
         self._reset_at: float | None = None
         self.due_tick: int | None = None
@@ -217,7 +216,7 @@ class Relay:
         unknown_length = head.decoder is not None and head.decoder.length is None
         self._chunked = unknown_length and not self._one_zero
         self._until_close = unknown_length and self._one_zero
-        stream = not bodiless and is_event_stream(self._content_type(head))
+        stream = self._stream = not bodiless and is_event_stream(self._content_type(head))
         if stream and not is_encoded(head.get(b"content-encoding")):
             self._boundary = EventBoundary()
         if self._boundary is None or not self._chunked or head.status != 200:
@@ -256,23 +255,23 @@ class Relay:
         if self._waiting_since is None and self.client.unsent:
             self._note_waiting(self._last)
         if self._boundary is not None:
-            if self._drain_from is not None and self._last >= self._drain_from:
+            if self._ending is not None and self._last >= self._ending.start:
                 end = self._boundary.last_in(body)
                 if end >= 0:
-                    self._end_within(body[:end])
+                    self._end_within(body[:end], self._ending.reason)
                     return
             self._boundary.feed(body)
         self.bytes_sent += len(body)
         self.client.send(framed if self._chunked else body)
 
-    def _end_within(self, body: bytes) -> None:
+    def _end_within(self, body: bytes, reason: CloseReason) -> None:
         """End at the event boundary behind `body`, the beginning of what has just been received."""
         self.bytes_sent += len(body)
         if self._chunked and self._decoder is not None:
             self.client.send(self._decoder.framed_part(body))
         else:
             self.client.send(body)
-        self.end(self._drain_reason)
+        self.end(reason)
 
     def response_ended(self, failure: str | None) -> None:
         if self._opened is None:
@@ -318,16 +317,17 @@ class Relay:
     def drain(self, start: float, by: float) -> None:
         """End at the first event boundary after the time `start`, or at the time `by` wherever it is then. What is no
         event stream may run to its end until then."""
-        self.end_by(start, by, CloseReason.DRAIN)
+        self.end_by(Ending(start, by, CloseReason.DRAIN))
 
-    def end_by(self, start: float, by: float, reason: CloseReason) -> None:
-        """As `drain`, for another reason. What has to end earlier already, does."""
-        if self._drain_from is not None and self._drain_by <= by:
+    def end_by(self, ending: Ending) -> None:
+        """End it so. What has to end earlier already, does."""
+        if self._ending is not None and self._ending.by <= ending.by:
             return
-        self._drain_from, self._drain_by, self._drain_reason = start, by, reason
+        self._ending = ending
         self._keep_alive = False
         if self._opened is not None:
-            self._deadlines.watch(self, start if self._boundary is not None else by)
+            # The next look finds when to end.
+            self._deadlines.watch(self, self._deadlines.now())
 
     def end(self, reason: CloseReason) -> None:
         """Break the response off, for a reason that is not a clean end."""
@@ -358,8 +358,8 @@ class Relay:
             self.end(CloseReason.IDLE_TIMEOUT)
         elif self._client_stalled(now):
             self.end(CloseReason.WRITE_TIMEOUT)
-        elif self._should_drain(now):
-            self.end(self._drain_reason)
+        elif (ending := self._due_ending(now)) is not None:
+            self.end(ending.reason)
         else:
             if self._heartbeat is not None and now >= self._quiet_from() + self._heartbeat:
                 self._quiet_since = now
@@ -382,11 +382,12 @@ class Relay:
             and self._decoder.between_chunks
         )
 
-    def _should_drain(self, now: float) -> bool:
-        if self._drain_from is None:
-            return False
+    def _due_ending(self, now: float) -> Ending | None:
+        ending = self._ending
+        if ending is None or (ending.streams_only and not self._stream):
+            return None
         at_boundary = self._boundary is not None and self._boundary.here
-        return now >= self._drain_by or (now >= self._drain_from and at_boundary)
+        return ending if now >= ending.by or (now >= ending.start and at_boundary) else None
 
     def _look_waiting_for_head(self, now: float) -> float | None:
         since, timeout = self._waiting_upstream_since, self._timeouts.response
@@ -408,8 +409,8 @@ class Relay:
             times.append(now + (timeouts.write if self._waiting_since is None else self._stall_interval()))
         if self._heartbeat is not None:
             times.append(self._quiet_from() + self._heartbeat)
-        if self._drain_from is not None:
-            times.append(self._drain_from if self._boundary is not None and now < self._drain_from else self._drain_by)
+        if (ending := self._ending) is not None and (self._stream or not ending.streams_only):
+            times.append(ending.start if self._boundary is not None and now < ending.start else ending.by)
         return min(times, default=None)
 
     # A client that takes nothing.

@@ -587,12 +587,19 @@ LIMITS_BAD: list[Any] = [
     *({"requestBodySize": size} for size in ("", "1k", "1KB", "01", "-1", "1.5Mi", "1Mi\n", " 1", "10000000", 1, 1.5)),
 ]
 
-HEARTBEATS_GOOD: list[Any] = [None, {}, *({"heartbeat": value} for value in ("0s", "0m0s", "1s", "15s", "1h", "60m"))]
+STREAMS_GOOD: list[Any] = [
+    None,
+    {},
+    *({"heartbeat": value} for value in ("0s", "0m0s", "1s", "15s", "1h", "60m")),
+    {"closeOnRemoval": False, "closeOnChange": True},
+]
 
-HEARTBEATS_BAD: list[Any] = [
+STREAMS_BAD: list[Any] = [
     [],
     "15s",
     {"heartbeats": "15s"},
+    {"closeOnRemoval": "false"},
+    {"closeOnChange": 1},
     *({"heartbeat": value} for value in ("", "15", "999ms", "1ms", "1h1ms", "2h", "-1s", 15)),
 ]
 
@@ -720,8 +727,8 @@ def cases() -> Iterator[Case]:
         is_good = any(value is each for each in LIMITS_GOOD)
         yield Case(f"limits={value!r:.90}", "SseApi", api_spec(limits=value), is_good)
         yield Case(f"gateway: defaults.limits={value!r:.90}", "SseGateway", {"defaults": {"limits": value}}, is_good)
-    for value in (*HEARTBEATS_GOOD, *HEARTBEATS_BAD):
-        is_good = any(value is each for each in HEARTBEATS_GOOD)
+    for value in (*STREAMS_GOOD, *STREAMS_BAD):
+        is_good = any(value is each for each in STREAMS_GOOD)
         yield Case(f"stream={value!r:.90}", "SseApi", api_spec(stream=value), is_good)
         yield Case(f"gateway: defaults.stream={value!r:.90}", "SseGateway", {"defaults": {"stream": value}}, is_good)
     for value in (*CORS_GOOD, *CORS_BAD):
