@@ -166,7 +166,8 @@ def outcome(truth: Truth, namespace: str) -> Any:
         _, shards = written_config(gateway["metadata"]["name"], config_maps)
         entries = [entry for shard in shards.values() for entry in shard.apis]
         found[gateway["metadata"]["name"]] = sorted(
-            (entry.model_copy(update={"revision": 0, "namespace": ""}) for entry in entries), key=lambda it: it.name
+            (entry.model_copy(update={"revision": 0, "generation": 0, "namespace": ""}) for entry in entries),
+            key=lambda it: it.name,
         )
     for kind in CHILDREN:
         if kind not in (CONFIG_MAPS, SECRETS, HTTP_ROUTES):
