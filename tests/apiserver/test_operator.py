@@ -29,7 +29,7 @@ CHILD_KINDS = (
     ("networking.k8s.io/v1", "NetworkPolicy"),
 )
 USABLE = {"sse-gateway.dev/use": "true"}
-PLURALS = {"NetworkPolicy": "networkpolicies"}
+PLURALS = {"NetworkPolicy": "networkpolicies", "Ingress": "ingresses"}
 DEMO = {"Authorization": "Basic " + base64.b64encode(b"demo:demo").decode()}
 
 Document = dict[str, Any]
@@ -541,6 +541,15 @@ async def test_an_autoscaler_takes_the_replicas_over_and_gives_them_back(cluster
     await cluster.apply("SseGateway", "edge", {"replicas": 2})
     await cluster.until("Deployment", "sse-edge", lambda it: it["spec"]["replicas"] == 2, "apps/v1")
     await cluster.until_gone("HorizontalPodAutoscaler", "sse-edge", "autoscaling/v2")
+
+
+async def test_an_ingress_comes_and_goes(cluster: Cluster) -> None:
+    asked = {"controller": "nginx", "hosts": ["events.example.com"]}
+    await cluster.apply("SseGateway", "edge", {"ingress": asked})
+    made = await cluster.until("Ingress", "sse-edge", lambda _: True, "networking.k8s.io/v1")
+    assert made["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
+    await cluster.apply("SseGateway", "edge", {"replicas": 1})
+    await cluster.until_gone("Ingress", "sse-edge", "networking.k8s.io/v1")
 
 
 async def test_somebody_elses_object_is_left_alone(cluster: Cluster) -> None:

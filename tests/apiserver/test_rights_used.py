@@ -16,6 +16,10 @@ Right = tuple[str, str, str]
 NOT_SEEN = {
     # Judged in admission: owner references with blockOwnerDeletion, where the API server checks them.
     ("sse-gateway.dev", "ssegateways/finalizers", "update"),
+    # When somebody makes the default gateway at the same moment.
+    ("sse-gateway.dev", "ssegateways", "get"),
+    # When an operator that ran in the cluster runs outside from now on.
+    ("networking.k8s.io", "networkpolicies", "delete"),
     # The Gateway API's CRDs are not installed here: asking is all that can be seen.
     *(("gateway.networking.k8s.io", "httproutes", verb) for verb in ("get", "watch", "create", "patch", "delete")),
 }
