@@ -30,7 +30,7 @@ from sse_proxy.request import Request, RequestBody
 from sse_proxy.route import EMPTY, Route, RoutingTable
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import Deadlines
-from sse_proxy.stream.ending import Ending
+from sse_proxy.stream.ending import Ending, of_drain
 from sse_proxy.stream.framing import LAST_CHUNK, chunk
 from sse_proxy.stream.live import LiveExchanges
 from sse_proxy.stream.relay import Relay
@@ -426,6 +426,7 @@ class Exchanges:
                 keep_alive=not (request.head.last or self.closing),
                 one_zero=request.head.one_zero,
                 changes=route.response_changes.then(account.cors),
+                of_drain=functools.partial(of_drain, route.api.stream.on_drain, request.head.method),
                 heartbeat=route.api.stream.heartbeat,
                 redirected=inquiry.redirected if upstream.follow_redirects else None,
             )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from bisect import bisect_right
 from collections.abc import AsyncIterator
 
 import pytest
 
 from proxy import harness
 from proxy.harness import Call, Gateway, Origin, api, chunk
+from sse_proxy.config import Api, OnDrain, Stream
 
 
 @pytest.fixture
@@ -111,3 +114,110 @@ async def test_other_answers_run_to_their_end(draining: Gateway, origin: Origin)
     await client.head()
     assert await client.rest() == (b"ok", "fin")
     await drain
+
+
+def on_drain(origin: Origin, policy: OnDrain | None) -> Api:
+    return api(origin.url(), stream=Stream(on_drain=policy))
+
+
+@pytest.mark.parametrize("policy", ["Finish", "Reconnect", None])
+async def test_posts_finish(draining: Gateway, origin: Origin, policy: OnDrain | None) -> None:
+    go_on = asyncio.Event()
+
+    async def answer(call: Call) -> None:
+        await call.stream_head()
+        await call.event(b"data: 1\n\n")
+        await go_on.wait()
+        await call.send(chunk(b"data: [DONE]\n\n"), b"0\r\n\r\n")
+
+    origin.answer = answer
+    draining.load(on_drain(origin, policy))
+    client = await draining.connect()
+    await client.request("POST", "/sse", "Content-Length: 0")
+    assert await client.chunk() == b"data: 1\n\n"
+    drain = asyncio.create_task(draining.proxy.drain())
+    # Past the time at which other streams are ended.
+    await asyncio.sleep(0.6)
+    go_on.set()
+    assert await client.rest() == (chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n", "fin")
+    await drain
+    assert await draining.closed() == "upstream_end"
+
+
+async def test_reconnect_ends_cleanly_behind_the_event_under_way(draining: Gateway, origin: Origin) -> None:
+    go_on = asyncio.Event()
+
+    async def answer(call: Call) -> None:
+        await call.stream_head()
+        await call.event(b"data: whole\n\ndata: ha")
+        await go_on.wait()
+        # A boundary within a chunk is none to end at cleanly.
+        await call.send(b"15\r\nlf\n\n")
+        await asyncio.sleep(0.1)
+        await call.send(b"data: next line\n\n", b"\r\n")
+        await call.gone()
+
+    origin.answer = answer
+    draining.load(on_drain(origin, "Reconnect"))
+    client = await draining.connect()
+    await client.get("/sse")
+    assert await client.chunk() == b"data: whole\n\ndata: ha"
+    drain = asyncio.create_task(draining.proxy.drain())
+    await asyncio.sleep(0.2)
+    go_on.set()
+    assert await client.chunk() == b"lf\n\ndata: next line\n\n"
+    assert re.fullmatch(rb"retry: [1-4][0-9]{3}\n\n", await client.chunk())
+    assert await client.chunk() == b""
+    assert await client.rest() == (b"", "fin")
+    await drain
+    assert await draining.closed() == "drain"
+
+
+async def test_reconnect_where_nothing_may_be_added_is_close(draining: Gateway, origin: Origin) -> None:
+    async def answer(call: Call) -> None:
+        await call.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 99\r\n\r\ndata: 1\n\n")
+        await call.gone()
+
+    origin.answer = answer
+    draining.load(on_drain(origin, "Reconnect"))
+    client = await draining.connect()
+    await client.get("/sse")
+    assert await client.exactly(9) == b"data: 1\n\n"
+    await draining.proxy.drain()
+    assert await client.rest() == (b"", "fin")
+
+
+async def test_five_hundred_do_not_come_back_at_once(origin: Origin) -> None:
+    clients_count = 500
+
+    async def answer(call: Call) -> None:
+        await call.stream_head()
+        await call.event(b"data: 1\n\n")
+        await call.gone()
+
+    origin.answer = answer
+    gateway = await harness.start(drain_period=2.0)
+    gateway.load(on_drain(origin, "Reconnect"))
+    loop = asyncio.get_running_loop()
+
+    async def opened() -> harness.Client:
+        client = await gateway.connect()
+        await client.get("/sse")
+        await client.chunk()
+        return client
+
+    async def back_at(client: harness.Client) -> float:
+        """When an EventSource would ask again."""
+        retry = await client.chunk()
+        assert await client.chunk() == b""
+        return loop.time() + int(retry.split()[1]) / 1000
+
+    clients = await asyncio.gather(*(opened() for _ in range(clients_count)))
+    drain = asyncio.create_task(gateway.proxy.drain())
+    times = sorted(await asyncio.gather(*map(back_at, clients)))
+    await drain
+    await asyncio.gather(*(client.close() for client in clients))
+    await gateway.proxy.stop()
+    in_any_half_second = max(bisect_right(times, begin + 0.5) - index for index, begin in enumerate(times))
+    assert in_any_half_second < clients_count / 4
+    assert times[-1] - times[0] > 3.5

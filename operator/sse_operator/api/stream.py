@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict
 
@@ -43,6 +43,10 @@ class StreamDefaults(ApiModel):
     close_on_change: bool | None = None
     """Whether open streams end in the same way when the SseApi changes, so that clients come back to what holds now.
     Default false: they go on with what they started with."""
+    on_drain: Literal["Close", "Reconnect", "Finish"] | None = None
+    """How open streams end when a proxy stops. Close: broken off between two events. Reconnect: a clean end between
+    two events, behind a `retry` of some seconds, for EventSource clients; answers to other methods than GET finish.
+    Finish: they run to their own end, at most for the drain period. Default Finish for POST, Close for others."""
 
 
 class StreamSpec(StreamDefaults):

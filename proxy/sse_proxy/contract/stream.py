@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from sse_proxy.contract.model import ConfigModel, Seconds
+
+OnDrain = Literal["Close", "Reconnect", "Finish"]
 
 
 class Stream(ConfigModel):
@@ -14,3 +18,5 @@ class Stream(ConfigModel):
     """Whether open streams end when the entry goes, or is suspended."""
     close_on_change: bool = False
     """Whether open streams end when the entry is not what they started with."""
+    on_drain: OnDrain | None = None
+    """How open streams end when the proxy is stopped. None: `Finish` after POST, else `Close`."""

@@ -4,7 +4,8 @@ A relay receives from the upstream connection and writes to the client's, synchr
 Everything that decides how an exchange ends lives here:
 
 - Before upstream's head, a failure is the caller's to answer (or to try again): `failure` is set, nothing was sent.
-- After it, a clean end of upstream is a clean end for the client. Every other end first lets go of upstream, then
+- After it, a clean end of upstream is a clean end for the client. Every other end but that of a drained stream whose
+  client is to come back (`Ending.reconnect`) first lets go of upstream, then
   flushes what waits for the client, and then breaks the client's connection: the last chunk, or bytes of the
   Content-Length, are missing; a body that ends with the connection is ended by a reset.
 - While so many bytes wait for the client that upstream is held back, `timeouts.idle` stands still.
@@ -32,7 +33,7 @@ from sse_proxy.listener import ClientConnection
 from sse_proxy.stream.boundary import EventBoundary
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import TICK, Deadlines
-from sse_proxy.stream.ending import Ending
+from sse_proxy.stream.ending import Ending, parting
 from sse_proxy.stream.framing import LAST_CHUNK, BodyDecoder, chunk
 from sse_proxy.stream.pace import NEAR
 from sse_proxy.upstream.pool import Lease
@@ -79,8 +80,10 @@ class Relay:
         "_keep_alive",
         "_last",
         "_lease",
+        "_may_add",
         "_near_idle",
         "_observer",
+        "_of_drain",
         "_one_zero",
         "_opened",
         "_quiet_since",
@@ -115,10 +118,12 @@ class Relay:
         keep_alive: bool,
         one_zero: bool,
         changes: FieldChanges,
+        of_drain: Callable[[float, float], Ending],
         heartbeat: float | None = None,
         redirected: Callable[[ResponseHead], bool] | None = None,
     ) -> None:
         """`ended` is called once, when nothing is left to do; `changes` are those of the response's header fields;
+        `of_drain` tells the end when the proxy is drained, from the times that `drain` is given;
         `heartbeat` is after how many silent seconds the client gets one; `redirected` judges a response head first:
         True, and the client gets nothing of this response."""
         self.client = client
@@ -131,6 +136,7 @@ class Relay:
         self._keep_alive = keep_alive and not one_zero
         self._one_zero = one_zero
         self._changes = changes
+        self._of_drain = of_drain
         self._heartbeat = heartbeat
         self._quiet_since = 0.0
         """When there was, or might have been, the last heartbeat."""
@@ -145,7 +151,7 @@ class Relay:
         self._waiting_since: float | None = None
         self._waiting_upstream_since: float | None = None
         self._taken = 0
-        self._stream = False
+        self._stream = self._may_add = False
         self._ending: Ending | None = None
         self._released = False
         self._reset_at: float | None = None
@@ -219,7 +225,8 @@ class Relay:
         stream = self._stream = not bodiless and is_event_stream(self._content_type(head))
         if stream and not is_encoded(head.get(b"content-encoding")):
             self._boundary = EventBoundary()
-        if self._boundary is None or not self._chunked or head.status != 200:
+        self._may_add = self._boundary is not None and self._chunked and head.status == 200
+        if not self._may_add:
             self._heartbeat = None
         self.client.head_sent = True
         self.client.send(
@@ -255,14 +262,19 @@ class Relay:
         if self._waiting_since is None and self.client.unsent:
             self._note_waiting(self._last)
         if self._boundary is not None:
-            if self._ending is not None and self._last >= self._ending.start:
+            ending = self._ending if self._ending is not None and self._last >= self._ending.start else None
+            if ending is not None and not self._parts(ending):
                 end = self._boundary.last_in(body)
                 if end >= 0:
-                    self._end_within(body[:end], self._ending.reason)
+                    self._end_within(body[:end], ending.reason)
                     return
             self._boundary.feed(body)
+        else:
+            ending = None
         self.bytes_sent += len(body)
         self.client.send(framed if self._chunked else body)
+        if ending is not None and self._may_part():
+            self._end_by(ending)
 
     def _end_within(self, body: bytes, reason: CloseReason) -> None:
         """End at the event boundary behind `body`, the beginning of what has just been received."""
@@ -315,9 +327,8 @@ class Relay:
     # Ends that are the gateway's.
 
     def drain(self, start: float, by: float) -> None:
-        """End at the first event boundary after the time `start`, or at the time `by` wherever it is then. What is no
-        event stream may run to its end until then."""
-        self.end_by(Ending(start, by, CloseReason.DRAIN))
+        """End as the API's onDrain says: its turn comes at the time `start`, and at the time `by` nothing is left."""
+        self.end_by(self._of_drain(start, by))
 
     def end_by(self, ending: Ending) -> None:
         """End it so. What has to end earlier already, does."""
@@ -359,7 +370,7 @@ class Relay:
         elif self._client_stalled(now):
             self.end(CloseReason.WRITE_TIMEOUT)
         elif (ending := self._due_ending(now)) is not None:
-            self.end(ending.reason)
+            self._end_by(ending)
         else:
             if self._heartbeat is not None and now >= self._quiet_from() + self._heartbeat:
                 self._quiet_since = now
@@ -378,16 +389,35 @@ class Relay:
             and not self.client.unsent
             and self._boundary is not None
             and self._boundary.open
-            and self._decoder is not None
-            and self._decoder.between_chunks
+            and self._may_part()
         )
 
     def _due_ending(self, now: float) -> Ending | None:
         ending = self._ending
         if ending is None or (ending.streams_only and not self._stream):
             return None
-        at_boundary = self._boundary is not None and self._boundary.here
-        return ending if now >= ending.by or (now >= ending.start and at_boundary) else None
+        if now >= ending.by:
+            return ending
+        here = self._may_part() if self._parts(ending) else self._boundary is not None and self._boundary.here
+        return ending if here and now >= ending.start else None
+
+    def _parts(self, ending: Ending) -> bool:
+        """Whether the stream is to end cleanly."""
+        return ending.reconnect and self._may_add
+
+    def _may_part(self) -> bool:
+        """Whether it can do so here."""
+        return (
+            self._boundary is not None
+            and self._boundary.here
+            and self._decoder is not None
+            and self._decoder.between_chunks
+        )
+
+    def _end_by(self, ending: Ending) -> None:
+        if self._parts(ending) and self._may_part():
+            self.client.send(parting())
+        self.end(ending.reason)
 
     def _look_waiting_for_head(self, now: float) -> float | None:
         since, timeout = self._waiting_upstream_since, self._timeouts.response

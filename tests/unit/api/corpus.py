@@ -592,6 +592,7 @@ STREAMS_GOOD: list[Any] = [
     {},
     *({"heartbeat": value} for value in ("0s", "0m0s", "1s", "15s", "1h", "60m")),
     {"closeOnRemoval": False, "closeOnChange": True},
+    *({"onDrain": value} for value in ("Close", "Reconnect", "Finish")),
 ]
 
 STREAMS_BAD: list[Any] = [
@@ -600,6 +601,7 @@ STREAMS_BAD: list[Any] = [
     {"heartbeats": "15s"},
     {"closeOnRemoval": "false"},
     {"closeOnChange": 1},
+    {"onDrain": "Break"},
     *({"heartbeat": value} for value in ("", "15", "999ms", "1ms", "1h1ms", "2h", "-1s", 15)),
 ]
 
