@@ -257,6 +257,11 @@ class ControlPlane:
         # Without an identity the list of alternative names is empty and critical, which Go refuses.
         return self._ca.issue_cert("client.invalid", common_name=user, organization_name=group)
 
+    def administrator(self) -> contextlib.AbstractContextManager[str]:
+        """While it is open, the path of the administrator's key and certificate."""
+        assert self._admin
+        return self._admin.private_key_and_cert_chain_pem.tempfile()
+
     def user_kubeconfig(self, user: str, group: str | None = None, *, namespace: str = "default") -> Path:
         """A kubeconfig for this user, member of this group, who may do what RBAC lets them (at first nothing)."""
         path = self.folder / f"user-{quote(user, safe='')}.kubeconfig"
