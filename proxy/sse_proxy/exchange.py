@@ -139,17 +139,17 @@ class Exchange:
         self.address = address_key(self.client or "")
         now = self._now()
         for admission in admissions:
-            if (refusal := admission.refusal(self.address, now)) is not None:
+            if (refusal := admission.refusal(self.address, self.consumer.name, now)) is not None:
                 return refusal
         for admission in admissions:
-            admission.occupancy.enter(self.address)
+            admission.occupancy.enter(self.address, self.consumer.name)
         self.entered = admissions
         return None
 
     def leave(self) -> None:
         """It is no longer under way."""
         for admission in self.entered:
-            admission.occupancy.leave(self.address)
+            admission.occupancy.leave(self.address, self.consumer.name)
         self.entered = ()
 
     def head_sent(self, status: int, *, stream: bool) -> None:

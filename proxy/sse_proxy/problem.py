@@ -17,6 +17,7 @@ _TITLES = {
     "BodyTooLarge": "The request's body is too large",
     "TooManyStreams": "As many streams are open as may be",
     "TooManyStreamsOfClient": "This client has as many streams open as it may",
+    "TooManyStreamsOfConsumer": "This consumer has as many streams open as it may",
     "TooManyRequests": "More requests come than may",
     "TooManyRequestsOfClient": "This client sends more requests than it may",
     "OriginNotAllowed": "Pages of this origin may not read the API",

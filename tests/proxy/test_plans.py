@@ -312,6 +312,25 @@ async def test_a_changed_password_ends_its_user_s_streams(gateway: Gateway, orig
     assert await bob.chunk() == b"data: 2\n\n"
 
 
+async def test_streams_of_one_consumer(gateway: Gateway, origin: Origin) -> None:
+    origin.answer = streaming
+    each, needed = keyed(origin, alice="a-key", bob="b-key")
+    load(gateway, (each.model_copy(update={"limits": config.Limits(streams_per_consumer=1)}), needed))
+    await admitted(gateway, origin, "X-API-Key: a-key")
+    client = await gateway.connect()
+    response = await client.get("/sse", "X-API-Key: a-key")
+    assert (response.status, response.get("Retry-After")) == (429, "5")
+    assert (await client.problem(response))["reason"] == "TooManyStreamsOfConsumer"
+    await admitted(gateway, origin, "X-API-Key: b-key")
+    assert origin.connections == 2, "who is refused never reaches the target"
+    await gateway.clients[0].close()
+
+    async def has_room() -> bool:
+        return (await (await gateway.connect()).get("/sse", "X-API-Key: a-key")).status == 200
+
+    await eventually(has_room)
+
+
 async def test_consumers_beyond_the_first_share_a_series(gateway: Gateway, origin: Origin) -> None:
     keys = {f"c{number}": f"key-{number}" for number in range(102)}
     load(gateway, keyed(origin, **keys))

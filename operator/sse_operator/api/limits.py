@@ -78,6 +78,8 @@ class LimitsSpec(ApiModel):
     """Streams and other requests under way at once. Beyond: 429. Default none."""
     streams_per_client_address: Count | None = None
     """The same for one client address; of IPv6 the first 64 bits count. Beyond: 429. Default none."""
+    streams_per_consumer: Count | None = None
+    """The same for one consumer, whom the plan names; Keyless names nobody. Beyond: 429. Default none."""
     request_rate: RequestRateSpec | None = None
     """How fast requests may come, all clients together. Beyond: 429. Default none."""
     request_rate_per_client_address: RequestRateSpec | None = None

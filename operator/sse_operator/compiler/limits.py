@@ -19,6 +19,7 @@ def limits_of(own: LimitsSpec | None, defaults: LimitsSpec | None) -> Limits:
     return Limits(
         streams=_first(own.streams, defaults.streams),
         streams_per_client_address=per_address,
+        streams_per_consumer=_first(own.streams_per_consumer, defaults.streams_per_consumer),
         request_rate=_rate(own.request_rate or defaults.request_rate),
         request_rate_per_client_address=_rate(
             own.request_rate_per_client_address or defaults.request_rate_per_client_address

@@ -25,6 +25,8 @@ class Limits(ConfigModel):
     streams: Count | None = None
     """Streams and other requests under way at once."""
     streams_per_client_address: Count | None = None
+    streams_per_consumer: Count | None = None
+    """Of one consumer whom the plan names."""
     request_rate: Rate | None = None
     request_rate_per_client_address: Rate | None = None
     request_body: Count | None = None

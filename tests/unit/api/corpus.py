@@ -564,6 +564,7 @@ LIMITS_GOOD: list[Any] = [
     None,
     {},
     {"streams": 0, "streamsPerClientAddress": 1_000_000, "requestBodySize": "10Mi"},
+    {"streamsPerConsumer": 3},
     {"requestRate": {"requests": 0}},
     {"requestRate": {"requests": 5, "per": "1m", "burst": 1}},
     {"requestRate": {"requests": 5, "per": "1h"}, "requestRatePerClientAddress": {"requests": 1, "per": "1ms"}},
