@@ -146,11 +146,12 @@ class FaultProxy:
         self._ready.set()
         await self._stop.wait()
         await runner.cleanup()
-        await self._client.close()
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        await self._client.close()
+        await asyncio.sleep(0.1)  # TLS takes a moment to say goodbye
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         seen = Request(request.method, request.path, dict(request.query), time.monotonic())

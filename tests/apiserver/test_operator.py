@@ -428,7 +428,8 @@ async def test_other_namespaces_attach_only_where_they_may(
 async def test_suspended_and_while_the_operator_is_away(
     cluster: Cluster, node: Node, operator: OperatorProcess, client: aiohttp.ClientSession, source: DemoSource
 ) -> None:
-    spec: Document = {"contextPath": "/prices", "target": source.url("one")}
+    stays = {"closeOnRemoval": False}
+    spec: Document = {"contextPath": "/prices", "target": source.url("one"), "stream": stays}
     await cluster.apply("SseGateway", "default", {"replicas": 2})
     await cluster.apply("SseApi", "prices", spec)
     pods = await node.ready(2)
