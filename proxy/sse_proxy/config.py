@@ -48,6 +48,8 @@ from sse_proxy.contract.plan import Keyless as Keyless
 from sse_proxy.contract.plan import KeySource as KeySource
 from sse_proxy.contract.plan import Plan as Plan
 from sse_proxy.contract.stream import OnDrain as OnDrain
+from sse_proxy.contract.stream import Shared as Shared
+from sse_proxy.contract.stream import SlowConsumer as SlowConsumer
 from sse_proxy.contract.stream import Stream as Stream
 from sse_proxy.contract.upstream import CA_SLOT as CA_SLOT
 from sse_proxy.contract.upstream import CERTIFICATE_SLOT as CERTIFICATE_SLOT

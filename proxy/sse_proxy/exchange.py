@@ -28,12 +28,16 @@ from sse_proxy.plans import Consumer
 from sse_proxy.problem import Problem
 from sse_proxy.request import Request, RequestBody
 from sse_proxy.route import EMPTY, Route, RoutingTable
+from sse_proxy.sharing import Divert, Sharing
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.stream.ending import Ending, of_drain
 from sse_proxy.stream.framing import LAST_CHUNK, chunk
 from sse_proxy.stream.live import LiveExchanges
 from sse_proxy.stream.relay import Relay
+from sse_proxy.stream.shared.key import sharing_key
+from sse_proxy.stream.shared.member import Member
+from sse_proxy.upstream.connection import Receiver
 from sse_proxy.upstream.endpoints import Endpoint
 from sse_proxy.upstream.pool import Lease, UpstreamPool
 from sse_proxy.upstream.redirects import Place
@@ -271,9 +275,10 @@ class Exchanges:
         log: access_log.Sink | None,
     ) -> None:
         self.table: RoutingTable = EMPTY
-        self.live: LiveExchanges[Relay] = LiveExchanges()
-        self.accounts: dict[Relay, Exchange] = {}
-        """The account of each relay under way."""
+        self.live: LiveExchanges[Relay | Member] = LiveExchanges()
+        self.accounts: dict[Relay | Member, Exchange] = {}
+        """The account of each response under way."""
+        self.sharing: Sharing[Exchange] = Sharing(self, deadlines)
         self.admission = Admission(GatewayLimits())
         """The limits of the gateway as a whole."""
         self.trusted = TrustedProxies()
@@ -311,7 +316,11 @@ class Exchanges:
             self._answer_options(request, account, admitted)
             return
         try:
-            await self._ask(admitted, account)
+            shared = admitted.route.api.stream.mode == "Shared"
+            if shared and (key := sharing_key(admitted)) is not None:
+                await self.sharing.answer(admitted, account, key)
+            else:
+                await self.ask(admitted, account)
         except errors.UpstreamError as error:
             status = _GATEWAY_STATUS.get(type(error), 502)
             problem = Problem(status, error.reason, retry_after=_RETRY_AFTER.get(type(error)))
@@ -385,9 +394,9 @@ class Exchanges:
         account.options_answered(answer.status, answer.reason)
         request.connection.answered(keep_alive=not close)
 
-    async def _ask(self, inquiry: Inquiry, account: Exchange) -> None:
-        """Ask one endpoint, and others after it as failover allows, and have the answer relayed. Raises UpstreamError
-        when there is none, RequestBrokenError."""
+    async def ask(self, inquiry: Inquiry, account: Exchange, divert: Divert | None = None) -> None:
+        """Ask one endpoint, and others after it as failover allows, and have the answer relayed, unless `divert` takes
+        it. Raises UpstreamError when there is none, RequestBrokenError."""
         route = inquiry.route
         tries = 1
         if route.api.failover is not None:
@@ -398,7 +407,7 @@ class Exchanges:
         while (endpoint := route.endpoints.choose(key, tried)) is not None:
             account.endpoint = endpoint
             try:
-                return await self._relay(inquiry, account, endpoint)
+                return await self._relay(inquiry, account, endpoint, divert)
             except _NO_FAULT_OF_THE_ENDPOINT:
                 raise
             except errors.UpstreamError as error:
@@ -408,7 +417,7 @@ class Exchanges:
                     raise
         raise errors.NoEndpointError("no endpoint has a weight")
 
-    async def _relay(self, inquiry: Inquiry, account: Exchange, endpoint: Endpoint) -> None:
+    async def _relay(self, inquiry: Inquiry, account: Exchange, endpoint: Endpoint, divert: Divert | None) -> None:
         """Ask one endpoint, and have its answer relayed. Raises UpstreamError when there is none."""
         request, route = inquiry.request, inquiry.route
         upstream = route.api.upstream
@@ -422,19 +431,17 @@ class Exchanges:
                 route.api.timeouts,
                 self._deadlines,
                 account,
-                self._ended,
+                self.ended,
                 keep_alive=not (request.head.last or self.closing),
                 one_zero=request.head.one_zero,
                 changes=route.response_changes.then(account.cors),
                 of_drain=functools.partial(of_drain, route.api.stream.on_drain, request.head.method),
                 heartbeat=route.api.stream.heartbeat,
                 redirected=inquiry.redirected if upstream.follow_redirects else None,
+                diverted=divert,
             )
             request.connection.downstream = relay
-            self.accounts[relay] = account
-            self.live.add(relay)
-            if (reason := self._lapsed(account)) is not None:  # while the connection was being made
-                self._end_soon(relay, reason)
+            self.begun(relay, account)
             try:
                 _send(inquiry, relay, lease, place)
                 await relay.answer()
@@ -457,6 +464,22 @@ class Exchanges:
                 reuse = False
                 continue
             raise failure
+
+    async def resume(self, inquiry: Inquiry, receiver: Receiver) -> Lease:
+        """Ask one endpoint, for nobody alone: the answer goes to `receiver`. Raises UpstreamError."""
+        route = inquiry.route
+        endpoint = route.endpoints.choose(inquiry.affinity())
+        if endpoint is None:
+            raise errors.NoEndpointError("no endpoint has a weight")
+        place = inquiry.begin_at(endpoint.target)
+        try:
+            lease = await self._connect(route, endpoint, place, reuse=False)
+        except errors.UpstreamError as error:
+            endpoint.failed(error.reason)
+            raise
+        lease.connection.begin(receiver, to_head_request=False)
+        lease.connection.send(inquiry.head(place))
+        return lease
 
     async def _connect(self, route: Route, endpoint: Endpoint, place: Place, *, reuse: bool) -> Lease:
         """A connection that counts for the route's API until it is given back. Raises UpstreamError."""
@@ -491,14 +514,21 @@ class Exchanges:
             return None
         return lapsed(account.route, account.consumer.credential, self.table, before)
 
-    def _end_soon(self, relay: Relay, reason: CloseReason, share: float = 0.0) -> None:
+    def _end_soon(self, relay: Relay | Member, reason: CloseReason, share: float = 0.0) -> None:
         """End it within `LAPSE_SECONDS`. Clients of a changed API come back at once: they are sent away one after the
         other."""
         now = self._deadlines.now()
         start = now + (share * LAPSE_SECONDS / 2 if reason is CloseReason.CHANGED else 0.0)
         relay.end_by(Ending(start, now + LAPSE_SECONDS, reason, streams_only=reason is not CloseReason.REVOKED))
 
-    def _ended(self, relay: Relay) -> None:
+    def begun(self, relay: Relay | Member, account: Exchange) -> None:
+        """A response is under way, or will be."""
+        self.accounts[relay] = account
+        self.live.add(relay)
+        if (reason := self._lapsed(account)) is not None:  # since its request was admitted
+            self._end_soon(relay, reason)
+
+    def ended(self, relay: Relay | Member) -> None:
         """Nothing is left to do for a relay. Where it had no answer, its request's handler goes on."""
         self.live.remove(relay)
         account = self.accounts.pop(relay)

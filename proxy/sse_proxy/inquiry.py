@@ -23,6 +23,8 @@ from sse_proxy.upstream.target import Target
 REPLAYABLE_BODY = 64 * 1024
 """Bytes of a body that are kept, so that it can be sent once more."""
 
+LAST_EVENT_ID = b"Last-Event-ID"
+
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 
 
@@ -48,6 +50,25 @@ class Inquiry:
         """Where it is made now; None until it is made anywhere."""
         self.kept: bytes | None = b"" if request.body is None else None
         """The whole body; None where it is sent on as it comes."""
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """All that upstream can tell it from others by, but for header fields."""
+        connection = self.request.connection
+        scheme = self._via.scheme or connection.secure
+        return self.route, self._rest, self._query, scheme, self.request.get(b"host"), self._via.host, self.affinity()
+
+    @property
+    def fields(self) -> RawFields:
+        """The header fields that go on, as they came."""
+        return self._fields
+
+    def after(self, last_event_id: bytes) -> Inquiry:
+        """The same, for what comes after an event; empty: for what comes next."""
+        fields = [field for field in self._fields if field[0].lower() != LAST_EVENT_ID.lower()]
+        if last_event_id:
+            fields.append((LAST_EVENT_ID, last_event_id))
+        return Inquiry(self.request, self._via, self.route, self._rest, self._query, fields)
 
     async def keep_body(self) -> None:
         """Wait for a body that is small enough to be kept. Raises RequestBrokenError."""

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
-from sse_operator.api.fields import CEL_RULES, Duration, seconds_of
+from sse_operator.api.fields import CEL_RULES, Duration, Rule, cel_of, ruled, seconds_of
+from sse_operator.api.http import HEADER_NAME_RULES
+from sse_operator.api.limits import SIZE_RULES, Size
 from sse_operator.api.model import ApiModel
 
 HEARTBEAT_MESSAGE = "heartbeat must be from 1s to 1h, or 0s for none"
+
+
+HEARTBEAT_RULE: dict[str, JsonValue] = {
+    "rule": "!has(self.heartbeat) || duration(self.heartbeat) == duration('0s') || "
+    "(duration(self.heartbeat) >= duration('1s') && duration(self.heartbeat) <= duration('1h'))",
+    "message": HEARTBEAT_MESSAGE,
+}
+
+SHARED_MESSAGE = "shared and slowConsumer go with mode: Shared"
+
+IGNORED_RULE = Rule(
+    r"^(?i:authorization|cookie|proxy-authorization|host|origin)$",
+    "must not be Authorization, Cookie, Host or Origin: streams of different ones are never shared",
+    forbids=True,
+)
 
 
 def _heartbeat(value: str) -> str:
@@ -22,17 +39,7 @@ def _heartbeat(value: str) -> str:
 class StreamDefaults(ApiModel):
     """What holds for the event streams of every SseApi that says nothing else."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            CEL_RULES: [
-                {
-                    "rule": "!has(self.heartbeat) || duration(self.heartbeat) == duration('0s') || "
-                    "(duration(self.heartbeat) >= duration('1s') && duration(self.heartbeat) <= duration('1h'))",
-                    "message": HEARTBEAT_MESSAGE,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={CEL_RULES: [HEARTBEAT_RULE]})
 
     heartbeat: Annotated[Duration, AfterValidator(_heartbeat)] | None = None
     """After so long a silence the client gets the comment `:`, which no client takes for an event: only between two
@@ -49,5 +56,76 @@ class StreamDefaults(ApiModel):
     Finish: they run to their own end, at most for the drain period. Default Finish for POST, Close for others."""
 
 
+_IGNORED_RULES = (*HEADER_NAME_RULES, IGNORED_RULE)
+
+IgnoredHeader = Annotated[
+    str,
+    Field(min_length=1, max_length=256, json_schema_extra=cel_of(_IGNORED_RULES, "header name")),
+    AfterValidator(ruled(_IGNORED_RULES)),
+]
+
+
+class SharedSpec(ApiModel):
+    """How one connection to upstream serves many clients."""
+
+    grace_period: Duration | None = None
+    """How long the connection is kept when its last client has gone. Default 5s."""
+    max_age: Duration | None = None
+    """How old a connection may be for clients to join it: those who come later are answered by upstream anew, since it
+    judges only who asks it. 0s means any age. Default 1h."""
+    reconnect_for: Duration | None = None
+    """How long upstream is asked again when the connection is lost, before clients are told. Default 1m."""
+    ignored_headers: Annotated[list[IgnoredHeader], Field(max_length=32)] | None = None
+    """Request header fields in which clients may differ and yet share, beside those that never say anything of what is
+    asked for. Default none."""
+
+
+BUFFER_RULES = (
+    *SIZE_RULES,
+    Rule(r"^0", "must be above 0", forbids=True),
+)
+
+
+class SlowConsumerSpec(ApiModel):
+    """What becomes of a client that takes the events of a shared stream too slowly."""
+
+    policy: Literal["Disconnect", "DropOldest"] | None = None
+    """Disconnect: its connection is broken off, behind whole events. DropOldest: the oldest events that wait for it are
+    dropped, and a comment says how many. Default Disconnect."""
+    buffer: (
+        Annotated[Size, Field(json_schema_extra=cel_of(BUFFER_RULES, "size")), AfterValidator(ruled(BUFFER_RULES))]
+        | None
+    ) = None
+    """Bytes of events that may wait for one client. Default 256Ki."""
+
+
 class StreamSpec(StreamDefaults):
     """What happens to event streams, beyond relaying their bytes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            CEL_RULES: [
+                HEARTBEAT_RULE,
+                {
+                    "rule": "(has(self.mode) && self.mode == 'Shared') || "
+                    "(!has(self.shared) && !has(self.slowConsumer))",
+                    "message": SHARED_MESSAGE,
+                },
+            ]
+        }
+    )
+
+    mode: Literal["Relay", "Shared"] | None = None
+    """Relay: each client has a connection to upstream, and gets what it sends, byte for byte. Shared: GET requests that
+    upstream could not tell apart share one, as far as its responses may be shared, and get whole events. Default
+    Relay."""
+    shared: SharedSpec | None = None
+    """How a connection is shared; with mode Shared only."""
+    slow_consumer: SlowConsumerSpec | None = None
+    """What becomes of clients that are too slow; with mode Shared only."""
+
+    @model_validator(mode="after")
+    def _shared_where_used(self) -> StreamSpec:
+        if self.mode != "Shared" and (self.shared is not None or self.slow_consumer is not None):
+            raise ValueError(SHARED_MESSAGE)
+        return self

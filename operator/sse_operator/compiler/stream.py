@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 from sse_operator.api.fields import seconds_of
-from sse_operator.api.stream import StreamDefaults, StreamSpec
-from sse_proxy.config import Stream
+from sse_operator.api.limits import bytes_of
+from sse_operator.api.stream import SharedSpec, SlowConsumerSpec, StreamDefaults, StreamSpec
+from sse_proxy.config import Shared, SlowConsumer, Stream
 
 T = TypeVar("T")
 
@@ -18,10 +19,26 @@ def stream_of(own: StreamSpec | None, defaults: StreamDefaults | None) -> Stream
     own, defaults = own or NONE, defaults or NONE
     return Stream(
         heartbeat=seconds_of(_first(own.heartbeat, defaults.heartbeat, "0s")) or None,
+        mode=own.mode or "Relay",
+        shared=_shared(own.shared or SharedSpec()),
+        slow_consumer=_slow_consumer(own.slow_consumer or SlowConsumerSpec()),
         close_on_removal=_first(own.close_on_removal, defaults.close_on_removal, True),
         close_on_change=_first(own.close_on_change, defaults.close_on_change, False),
         on_drain=own.on_drain or defaults.on_drain,
     )
+
+
+def _shared(spec: SharedSpec) -> Shared:
+    return Shared(
+        grace_period=seconds_of(spec.grace_period or "5s"),
+        max_age=seconds_of(spec.max_age or "1h") or None,
+        reconnect_for=seconds_of(spec.reconnect_for or "1m"),
+        ignored_headers=tuple(sorted({name.lower() for name in spec.ignored_headers or ()})),
+    )
+
+
+def _slow_consumer(spec: SlowConsumerSpec) -> SlowConsumer:
+    return SlowConsumer(policy=spec.policy or "Disconnect", buffer=bytes_of(spec.buffer or "256Ki"))
 
 
 def _first(own: T | None, default: T | None, otherwise: T) -> T:

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from sse_proxy.contract.model import ConfigModel, Seconds
 
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 OnDrain = Literal["Close", "Reconnect", "Finish"]
+
+
+class Shared(ConfigModel):
+    """How one upstream connection serves many clients."""
+
+    grace_period: NonNegative = 5.0
+    """For which it is kept without a client."""
+    max_age: Seconds | None = 3600.0
+    """After which those who come get another one."""
+    reconnect_for: NonNegative = 60.0
+    """For which upstream is asked again and again when it is lost."""
+    ignored_headers: tuple[str, ...] = ()
+    """Lower-case names of request fields in which clients may differ, beside those of the proxy's own list."""
+
+
+class SlowConsumer(ConfigModel):
+    """What becomes of a client of a shared stream that takes its events too slowly."""
+
+    policy: Literal["Disconnect", "DropOldest"] = "Disconnect"
+    buffer: Annotated[int, Field(ge=1)] = 262_144
+    """Bytes that may wait for one client."""
 
 
 class Stream(ConfigModel):
     """What the proxy does with event streams beyond relaying their bytes."""
 
+    mode: Literal["Relay", "Shared"] = "Relay"
+    shared: Shared = Shared()
+    slow_consumer: SlowConsumer = SlowConsumer()
     heartbeat: Seconds | None = None
     """After so long a silence the client gets a comment, where one may stand; None: nothing is ever added."""
     close_on_removal: bool = True

@@ -21,6 +21,8 @@ class CloseReason(StrEnum):
     """The response took longer than `timeouts.stream`."""
     WRITE_TIMEOUT = "write_timeout"
     """The client took no byte for `timeouts.write`."""
+    SLOW_CONSUMER = "slow_consumer"
+    """So much of a shared stream waited for the client as may."""
     LIMIT = "limit"
     """The client sent more than a limit lets it, while its response was under way."""
     DRAIN = "drain"

@@ -73,6 +73,7 @@ class Relay:
         "_deadlines",
         "_decided",
         "_decoder",
+        "_diverted",
         "_ended",
         "_ending",
         "_heartbeat",
@@ -121,11 +122,13 @@ class Relay:
         of_drain: Callable[[float, float], Ending],
         heartbeat: float | None = None,
         redirected: Callable[[ResponseHead], bool] | None = None,
+        diverted: Callable[[ResponseHead, Lease], bool] | None = None,
     ) -> None:
         """`ended` is called once, when nothing is left to do; `changes` are those of the response's header fields;
         `of_drain` tells the end when the proxy is drained, from the times that `drain` is given;
         `heartbeat` is after how many silent seconds the client gets one; `redirected` judges a response head first:
-        True, and the client gets nothing of this response."""
+        True, and the client gets nothing of this response; `diverted` does so next, and with True it has taken the
+        connection as well."""
         self.client = client
         self._lease = lease
         self._timeouts = timeouts
@@ -141,6 +144,7 @@ class Relay:
         self._quiet_since = 0.0
         """When there was, or might have been, the last heartbeat."""
         self._redirected = redirected
+        self._diverted = diverted
         self._opened: float | None = None
         self._last = 0.0
         self._held = False
@@ -213,6 +217,10 @@ class Relay:
     def head_received(self, head: ResponseHead) -> None:
         if self._redirected is not None and self._redirected(head):
             self._release(reuse=False)
+            self._finish()
+            return
+        if self._diverted is not None and self._diverted(head, self._lease):
+            self._released = True
             self._finish()
             return
         now = self._deadlines.now()

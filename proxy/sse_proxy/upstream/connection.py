@@ -90,6 +90,10 @@ class UpstreamConnection(asyncio.Protocol):
             # Lost between being made and being used: nobody else will tell.
             self._loop.call_soon(self._finish, "closed before it could be used")
 
+    def hand_over(self, receiver: Receiver) -> None:
+        """The rest of the response under way is `receiver`'s."""
+        self._receiver = receiver
+
     def detach(self) -> None:
         """End the exchange early: nothing more is delivered, and the connection is not used again."""
         self._receiver = None

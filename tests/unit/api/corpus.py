@@ -596,6 +596,27 @@ STREAMS_GOOD: list[Any] = [
     *({"onDrain": value} for value in ("Close", "Reconnect", "Finish")),
 ]
 
+SHARED_GOOD: list[Any] = [
+    {"mode": "Relay"},
+    {"mode": "Shared", "heartbeat": "15s"},
+    {"mode": "Shared", "shared": {"gracePeriod": "0s", "maxAge": "0s", "reconnectFor": "0s"}},
+    {"mode": "Shared", "shared": {"ignoredHeaders": ["X-Request-ID", "baggage"]}},
+    {"mode": "Shared", "slowConsumer": {"policy": "DropOldest", "buffer": "64Ki"}},
+]
+
+SHARED_BAD: list[Any] = [
+    {"mode": "Share"},
+    {"shared": {}},
+    {"mode": "Relay", "slowConsumer": {}},
+    {"mode": "Shared", "heartbeat": "1ms"},
+    {"mode": "Shared", "shared": {"gracePeriod": 5}},
+    *(
+        {"mode": "Shared", "shared": {"ignoredHeaders": [name]}}
+        for name in ("authorization", "Cookie", "ORIGIN", "a b")
+    ),
+    *({"mode": "Shared", "slowConsumer": value} for value in ({"policy": "Drop"}, {"buffer": "0"}, {"buffer": "x"})),
+]
+
 STREAMS_BAD: list[Any] = [
     [],
     "15s",
@@ -734,6 +755,9 @@ def cases() -> Iterator[Case]:
         is_good = any(value is each for each in STREAMS_GOOD)
         yield Case(f"stream={value!r:.90}", "SseApi", api_spec(stream=value), is_good)
         yield Case(f"gateway: defaults.stream={value!r:.90}", "SseGateway", {"defaults": {"stream": value}}, is_good)
+    for value in (*SHARED_GOOD, *SHARED_BAD):
+        is_good = any(value is each for each in SHARED_GOOD)
+        yield Case(f"stream={value!r:.90}", "SseApi", api_spec(stream=value), is_good)
     for value in (*CORS_GOOD, *CORS_BAD):
         is_good = any(value is each for each in CORS_GOOD)
         yield Case(f"cors={value!r:.90}", "SseApi", api_spec(cors=value), is_good)

@@ -1,0 +1,155 @@
+"""A request's way to a shared stream: found, led to, or not to be had."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable
+from typing import Generic, Protocol, TypeVar
+
+from sse_proxy.errors import UpstreamError
+from sse_proxy.field_changes import FieldChanges
+from sse_proxy.headers import response_head
+from sse_proxy.inquiry import LAST_EVENT_ID, Inquiry
+from sse_proxy.stream.deadlines import Deadlines
+from sse_proxy.stream.ending import of_drain
+from sse_proxy.stream.relay import Observer
+from sse_proxy.stream.shared.key import shareable
+from sse_proxy.stream.shared.member import Member
+from sse_proxy.stream.shared.registry import Lead, Outcome, SharedStreams
+from sse_proxy.stream.shared.stream import SharedStream
+from sse_proxy.upstream.connection import Receiver
+from sse_proxy.upstream.pool import Lease
+from sse_proxy.upstream.response import ResponseHead
+
+Divert = Callable[[ResponseHead, Lease], bool]
+
+
+class Account(Observer, Protocol):
+    """Who keeps count of the request."""
+
+    cors: FieldChanges
+
+
+A = TypeVar("A", bound=Account)
+In = TypeVar("In", bound=Account, contravariant=True)
+
+
+class Exchanging(Protocol[In]):
+    """What sharing needs of who handles requests."""
+
+    closing: bool
+
+    async def ask(self, inquiry: Inquiry, account: In, divert: Divert | None = None) -> None:
+        """Have it answered by upstream; `divert` judges the response head. Raises UpstreamError."""
+
+    async def resume(self, inquiry: Inquiry, receiver: Receiver) -> Lease:
+        """Have it answered to `receiver`. Raises UpstreamError."""
+
+    def begun(self, member: Member, account: In) -> None:
+        """A client has joined a shared stream."""
+
+    def ended(self, member: Member) -> None:
+        """Nothing is left to do for it."""
+
+
+class Sharing(Generic[A]):
+    """Answers requests from shared streams."""
+
+    def __init__(self, exchanging: Exchanging[A], deadlines: Deadlines) -> None:
+        self.streams = SharedStreams()
+        self._exchanging = exchanging
+        self._deadlines = deadlines
+
+    async def answer(self, inquiry: Inquiry, account: A, key: Hashable) -> None:
+        """Have it answered from the stream of this key, or by upstream where there can be none. Raises UpstreamError,
+        RequestBrokenError."""
+        while True:
+            stream = self.streams.find(key, self._deadlines.now())
+            if stream is not None:
+                self._join(stream, inquiry, account)
+                return
+            lead = self.streams.leads.get(key)
+            if lead is None:
+                outcome = await self._lead(inquiry, account, key)
+                if outcome is Outcome.PRIVATE:
+                    await self._exchanging.ask(inquiry, account)
+                return
+            outcome = await lead.outcome(inquiry, lambda stream: self._join(stream, inquiry, account))
+            if outcome is Outcome.PRIVATE:
+                await self._exchanging.ask(inquiry, account)
+            if outcome is not Outcome.ABANDONED:
+                return
+
+    async def _lead(self, inquiry: Inquiry, account: A, key: Hashable) -> Outcome | None:
+        """Ask for all who wait; PRIVATE where it is to be asked once more, for this one alone."""
+        lead = self.streams.leads[key] = Lead()
+        asked = inquiry.after(b"")
+        again = False
+
+        def divert(head: ResponseHead, lease: Lease) -> bool:
+            nonlocal again
+            if shareable(head):
+                stream = self._open(asked, key, head, lease)
+                self._join(stream, inquiry, account)
+                for join in tuple(lead.followers.values()):
+                    join(stream)
+                lead.settle(Outcome.JOINED)
+                return True
+            lead.settle(Outcome.PRIVATE)
+            again = inquiry.request.get(LAST_EVENT_ID.lower()) is not None
+            if again:
+                # It was asked without what only this client has seen.
+                lease.discard()
+            return again
+
+        try:
+            await self._exchanging.ask(asked, account, divert)
+        except UpstreamError as error:
+            lead.settle(error)
+            raise
+        finally:
+            del self.streams.leads[key]
+            lead.settle(Outcome.ABANDONED)
+        return Outcome.PRIVATE if again else None
+
+    def _open(self, inquiry: Inquiry, key: Hashable, head: ResponseHead, lease: Lease) -> SharedStream:
+        api = inquiry.route.api
+
+        async def ask(receiver: Receiver, last_event_id: bytes) -> Lease:
+            return await self._exchanging.resume(inquiry.after(last_event_id), receiver)
+
+        stream = SharedStream(head, lease, ask, api.stream, api.timeouts, self._deadlines, self.streams.remove)
+        self.streams.add(key, stream)
+        return stream
+
+    def _join(self, stream: SharedStream, inquiry: Inquiry, account: A) -> None:
+        request, route = inquiry.request, inquiry.route
+        settings = route.api.stream
+
+        def ended(member: Member) -> None:
+            self._exchanging.ended(member)
+            stream.left()
+
+        member = Member(
+            request.connection,
+            stream.hub,
+            route.api.timeouts,
+            settings.slow_consumer,
+            self._deadlines,
+            account,
+            functools.partial(of_drain, settings.on_drain, request.head.method),
+            ended,
+        )
+        member.open(
+            response_head(
+                200,
+                stream.head.phrase,
+                stream.head.fields,
+                bodiless=False,
+                chunked=True,
+                close=request.head.last or self._exchanging.closing,
+                changes=route.response_changes.then(account.cors),
+            )
+        )
+        stream.joined()
+        self._exchanging.begun(member, account)

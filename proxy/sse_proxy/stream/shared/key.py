@@ -1,0 +1,68 @@
+"""Who asks for the same. Pure.
+
+Two requests share an upstream connection only where upstream could not tell them apart, but for fields that say nothing
+of what is asked for (`IGNORED`, and those that the API's owner adds). Credentials that go upstream are part of the key.
+A Last-Event-ID is not: the one connection cannot be rewound for one client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from sse_proxy.headers import is_encoded, is_event_stream
+from sse_proxy.inquiry import Inquiry
+from sse_proxy.upstream.response import ResponseHead
+
+IGNORED = frozenset(
+    (
+        b"accept-encoding",
+        b"cache-control",
+        b"connection",
+        b"dnt",
+        b"host",
+        b"keep-alive",
+        b"last-event-id",
+        b"pragma",
+        b"priority",
+        b"referer",
+        b"sec-ch-ua",
+        b"sec-ch-ua-mobile",
+        b"sec-ch-ua-platform",
+        b"sec-fetch-dest",
+        b"sec-fetch-mode",
+        b"sec-fetch-site",
+        b"sec-fetch-storage-access",
+        b"sec-gpc",
+        b"traceparent",
+        b"tracestate",
+        b"user-agent",
+        b"x-forwarded-for",
+        b"x-forwarded-port",
+        b"x-request-id",
+    )
+)
+"""Fields in which requests may differ and yet share. docs/streams.md lists them."""
+
+
+def sharing_key(inquiry: Inquiry) -> Hashable | None:
+    """What requests that share have in common; None for one that never shares."""
+    request = inquiry.request
+    if request.head.method != b"GET" or request.body is not None or request.head.one_zero:
+        return None
+    ignored = IGNORED.union(name.encode() for name in inquiry.route.api.stream.shared.ignored_headers)
+    fields = tuple(
+        sorted((lowered, value) for name, value in inquiry.fields if (lowered := name.lower()) not in ignored)
+    )
+    return *inquiry.identity, fields
+
+
+def shareable(head: ResponseHead) -> bool:
+    """Whether a response may go to others than who asked."""
+    return (
+        head.status == 200
+        and head.decoder is not None
+        and head.decoder.length is None
+        and is_event_stream(head.get(b"content-type"))
+        and not is_encoded(head.get(b"content-encoding"))
+        and head.get(b"set-cookie") is None
+    )

@@ -1,0 +1,246 @@
+"""One client of a shared stream: its connection, and how it ends.
+
+It is written whole events only, so that every moment is an event boundary. A client that does not take them costs the
+others nothing: what waits for it is bounded, and at the bound it is sent away (`Disconnect`), or the oldest of what
+waits is dropped and a comment says how much (`DropOldest`). Its end is never clean, but for a drain with `Reconnect`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from sse_proxy.config import SlowConsumer, Timeouts
+from sse_proxy.listener import ClientConnection
+from sse_proxy.stream.close import CloseReason
+from sse_proxy.stream.deadlines import TICK, Deadlines
+from sse_proxy.stream.ending import Ending, parting
+from sse_proxy.stream.framing import chunk
+from sse_proxy.stream.relay import HEARTBEAT, Observer
+from sse_proxy.stream.shared.hub import Hub, Portion
+
+_HEARTBEAT_CHUNK = chunk(HEARTBEAT)
+
+
+class Member:
+    """Takes a hub's events for one client, from `opened` on."""
+
+    __slots__ = (
+        "_deadlines",
+        "_dropped",
+        "_ended",
+        "_ending",
+        "_full",
+        "_hub",
+        "_observer",
+        "_of_drain",
+        "_opened",
+        "_policy",
+        "_stalled_since",
+        "_taken",
+        "_timeouts",
+        "_waiting",
+        "_waiting_size",
+        "bytes_sent",
+        "client",
+        "due_tick",
+        "finished",
+        "reason",
+    )
+
+    keep_alive = False
+
+    def __init__(
+        self,
+        client: ClientConnection,
+        hub: Hub[Member],
+        timeouts: Timeouts,
+        policy: SlowConsumer,
+        deadlines: Deadlines,
+        observer: Observer,
+        of_drain: Callable[[float, float], Ending],
+        ended: Callable[[Member], None],
+    ) -> None:
+        """`ended` is called once, when nothing is left to do."""
+        self.client = client
+        self._hub = hub
+        self._timeouts = timeouts
+        self._policy = policy
+        self._deadlines = deadlines
+        self._observer = observer
+        self._of_drain = of_drain
+        self._ended = ended
+        self._ending: Ending | None = None
+        self._opened = 0.0
+        self._full = False
+        """Whether the client's connection takes no more for now."""
+        self._waiting: deque[Portion] = deque()
+        """With DropOldest: what the connection is not given yet."""
+        self._waiting_size = 0
+        self._dropped = 0
+        self._stalled_since: float | None = None
+        self._taken = 0
+        self.due_tick: int | None = None
+        self.bytes_sent = 0
+        """Bytes of the body, without framing."""
+        self.reason: CloseReason | None = None
+        self.finished = False
+        """Whether nothing is left to do for this client."""
+
+    def open(self, head: bytes) -> None:
+        """Send the response head, and join."""
+        self._opened = self._deadlines.now()
+        self.client.downstream = self
+        self.client.head_sent = True
+        self.client.send(head)
+        self._observer.head_sent(200, stream=True)
+        self._hub.join(self)
+        self._deadlines.watch(self, self._next_look(self._opened))
+
+    # From the hub.
+
+    def write(self, portion: Portion) -> None:
+        """Part of `Taker`."""
+        if not self.bytes_sent:
+            self._observer.first_byte()
+        if self._full:
+            self._write_full(portion)
+        else:
+            self.bytes_sent += portion.size
+            self.client.send(portion.framed)
+
+    def _write_full(self, portion: Portion) -> None:
+        if self._policy.policy == "Disconnect":
+            if self.client.unsent + len(portion.framed) > self._policy.buffer:
+                self.end(CloseReason.SLOW_CONSUMER)
+                return
+            self.bytes_sent += portion.size
+            self.client.send(portion.framed)
+            return
+        self._waiting.append(portion)
+        self._waiting_size += len(portion.framed)
+        while self._waiting_size > self._policy.buffer and len(self._waiting) > 1:
+            oldest = self._waiting.popleft()
+            self._waiting_size -= len(oldest.framed)
+            self._dropped += oldest.events
+
+    def heartbeat(self) -> None:
+        """Nothing has come for some time."""
+        if self.reason is None and not self.client.unsent:
+            self.client.send(_HEARTBEAT_CHUNK)
+            self._observer.heartbeat()
+
+    # From the client's connection.
+
+    def client_full(self) -> None:
+        self._full = True
+        if self._timeouts.write is not None and self._stalled_since is None:
+            now = self._deadlines.now()
+            self._stalled_since, self._taken = now, self._bytes_taken()
+            self._deadlines.watch(self, now + self._stall_interval())
+
+    def client_takes(self) -> None:
+        self._full = False
+        self._stalled_since = None
+        if self._dropped and self.reason is None:
+            self.client.send(chunk(b": %d events were dropped\n" % self._dropped))
+            self._dropped = 0
+        while self._waiting and not self._full and self.reason is None:
+            portion = self._waiting.popleft()
+            self._waiting_size -= len(portion.framed)
+            self.bytes_sent += portion.size
+            self.client.send(portion.framed)
+
+    def client_lost(self) -> None:
+        if self.reason is None:
+            self.reason = CloseReason.CLIENT
+        self._finish()
+
+    # Ends that are the gateway's.
+
+    def drain(self, start: float, by: float) -> None:
+        """End as the API's onDrain says: its turn comes at the time `start`, and at the time `by` nothing is left."""
+        self.end_by(self._of_drain(start, by))
+
+    def end_by(self, ending: Ending) -> None:
+        """End it so. What has to end earlier already, does."""
+        if self._ending is None or self._ending.by > ending.by:
+            self._ending = ending
+            self._deadlines.watch(self, self._deadlines.now())
+
+    def end(self, reason: CloseReason) -> None:
+        """Break the response off behind what was written."""
+        if self.reason is not None:
+            return
+        self.reason = reason
+        self._hub.leave(self)
+        self._waiting.clear()
+        if reason is CloseReason.WRITE_TIMEOUT:
+            self.client.reset()
+            self._finish()
+        else:
+            self._deadlines.watch(self, self._deadlines.now())
+
+    def look(self, now: float) -> float | None:
+        """Part of `Timed`: what is overdue."""
+        if self.finished:
+            return None
+        if self.reason is not None:
+            return self._look_concluding(now)
+        if self._timeouts.stream is not None and now >= self._opened + self._timeouts.stream:
+            self.end(CloseReason.STREAM_TIMEOUT)
+        elif self._stalled(now):
+            self.end(CloseReason.WRITE_TIMEOUT)
+        elif self._ending is not None and now >= self._ending.start:
+            if self._ending.reconnect and not self._waiting:
+                self.client.send(parting())
+            self.end(self._ending.reason)
+        else:
+            return self._next_look(now)
+        return None
+
+    def _look_concluding(self, now: float) -> float | None:
+        """What was written goes out first, as long as the client takes of it."""
+        if self.client.unsent:
+            if self._stalled_since is None:
+                self._stalled_since, self._taken = now, self._bytes_taken()
+            if not self._stalled(now):
+                return now + TICK
+            self.client.reset()
+        else:
+            self.client.shut()
+        self._finish()
+        return None
+
+    def _next_look(self, now: float) -> float | None:
+        times = []
+        if self._timeouts.stream is not None:
+            times.append(self._opened + self._timeouts.stream)
+        if self._stalled_since is not None:
+            times.append(now + self._stall_interval())
+        if self._ending is not None:
+            times.append(self._ending.start)
+        return min(times, default=None)
+
+    def _stall_interval(self) -> float:
+        return max(TICK, (self._timeouts.write or 1.0) / 20)
+
+    def _bytes_taken(self) -> int:
+        return self.bytes_sent - self.client.unsent
+
+    def _stalled(self, now: float) -> bool:
+        """Whether the client has taken no byte for `timeouts.write`."""
+        if self._stalled_since is None or self._timeouts.write is None:
+            return False
+        taken = self._bytes_taken()
+        if taken > self._taken:
+            self._stalled_since, self._taken = now, taken
+        return now >= self._stalled_since + self._timeouts.write
+
+    def _finish(self) -> None:
+        self._deadlines.forget(self)
+        if not self.finished:
+            self.finished = True
+            self._hub.leave(self)
+            self._waiting.clear()
+            self._ended(self)
