@@ -19,7 +19,8 @@ from typing import Any
 
 import yaml
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+from generated_files import CHECKOUT, write_or_check
+
 CHART = CHECKOUT / "deploy" / "helm" / "sse-gateway"
 TABLE = re.compile(r"(<!-- values -->\n).*?(<!-- /values -->)", re.DOTALL)
 
@@ -147,23 +148,5 @@ def generated() -> dict[Path, str]:
     return files
 
 
-def main(arguments: list[str]) -> int:
-    """Write, or with `--check` compare; the exit code."""
-    if arguments not in ([], ["--check"]):
-        print("usage: scripts/chart.py [--check]", file=sys.stderr)
-        return 2
-    stale = {path: text for path, text in generated().items() if not path.exists() or path.read_text() != text}
-    if arguments:
-        if stale:
-            names = ", ".join(str(path.relative_to(CHECKOUT)) for path in stale)
-            print(f"not current, run `make generate`: {names}", file=sys.stderr)
-        return 1 if stale else 0
-    for path, text in stale.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        print(f"wrote {path.relative_to(CHECKOUT)}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check("chart.py", sys.argv[1:], generated()))

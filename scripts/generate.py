@@ -13,34 +13,15 @@ from typing import Any
 
 import yaml
 
+from generated_files import CHECKOUT, write_or_check
 from reference import fields_table, reference_page
 from sse_operator.api import GROUP, sse_api, sse_gateway
 from sse_operator.api.crd import sse_api_crd, sse_gateway_crd
-
-CHECKOUT = Path(__file__).resolve().parents[1]
 
 README = CHECKOUT / "README.md"
 README_TABLE = re.compile(r"(<!-- reference:sseapi -->\n).*?(<!-- /reference -->)", re.DOTALL)
 
 HEADER = "# Generated from the models by `make generate`.\n"
-
-
-def main(arguments: list[str]) -> int:
-    """Write, or with `--check` compare; the exit code."""
-    if arguments not in ([], ["--check"]):
-        print("usage: scripts/generate.py [--check]", file=sys.stderr)
-        return 2
-    stale = {path: text for path, text in generated().items() if not path.exists() or path.read_text() != text}
-    if arguments:
-        if stale:
-            names = ", ".join(str(path.relative_to(CHECKOUT)) for path in stale)
-            print(f"not current, run `make generate`: {names}", file=sys.stderr)
-        return 1 if stale else 0
-    for path, text in stale.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        print(f"wrote {path.relative_to(CHECKOUT)}")
-    return 0
 
 
 def generated() -> dict[Path, str]:
@@ -64,4 +45,4 @@ def _yaml(document: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check("generate.py", sys.argv[1:], generated()))

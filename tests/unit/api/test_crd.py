@@ -99,7 +99,7 @@ def test_generate_names_what_is_not_current(tmp_path: Path) -> None:
         (tmp_path / folder).symlink_to(CHECKOUT / folder)
     (tmp_path / "scripts").unlink()
     (tmp_path / "scripts").mkdir()
-    for script in ("generate.py", "reference.py"):
+    for script in ("generate.py", "generated_files.py", "reference.py"):
         (tmp_path / "scripts" / script).write_text((CHECKOUT / "scripts" / script).read_text())
     readme = tmp_path / "README.md"
     readme.write_text("# X\n\n<!-- reference:sseapi -->\nold\n<!-- /reference -->\n\nend\n")
