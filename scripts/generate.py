@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from generated_files import CHECKOUT, write_or_check
-from reference import fields_table, reference_page
+from reference import overview_table, reference_page
 from sse_operator.api import GROUP, sse_api, sse_gateway
 from sse_operator.api.crd import sse_api_crd, sse_gateway_crd
 
@@ -34,7 +34,7 @@ def generated() -> dict[Path, str]:
     }
     readme = README.read_text()
     if README_TABLE.search(readme):
-        table = fields_table(sse_api.SseApiSpec, limits=False)
+        table = overview_table(sse_api.SseApiSpec)
         files[README] = README_TABLE.sub(lambda match: f"{match[1]}{table}\n{match[2]}", readme)
     return files
 

@@ -96,18 +96,18 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def fields_table(model: type[ApiModel], *, limits: bool = True) -> str:
-    """The fields as a Markdown table; without `limits`, as the README shows it."""
-    rows = field_rows(model)
-    if not limits:
-        return _table(
-            ("field", "type", "meaning"),
-            ((f"`{row.path}`", row.type, _with_required(row)) for row in rows),
-        )
+def fields_table(model: type[ApiModel]) -> str:
+    """Every field as a row of a Markdown table."""
     return _table(
         ("field", "type", "meaning", "limits"),
-        ((f"`{row.path}`", row.type, _with_required(row), "<br>".join(row.limits)) for row in rows),
+        ((f"`{row.path}`", row.type, _with_required(row), "<br>".join(row.limits)) for row in field_rows(model)),
     )
+
+
+def overview_table(model: type[ApiModel]) -> str:
+    """The fields of the first level, as the README shows them."""
+    rows = (row for row in field_rows(model) if "." not in row.path)
+    return _table(("field", "type", "meaning"), ((f"`{row.path}`", row.type, _with_required(row)) for row in rows))
 
 
 def _with_required(row: FieldRow) -> str:
