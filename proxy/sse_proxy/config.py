@@ -51,6 +51,10 @@ from sse_proxy.contract.stream import OnDrain as OnDrain
 from sse_proxy.contract.stream import Shared as Shared
 from sse_proxy.contract.stream import SlowConsumer as SlowConsumer
 from sse_proxy.contract.stream import Stream as Stream
+from sse_proxy.contract.tls import Certificate as Certificate
+from sse_proxy.contract.tls import Tls as Tls
+from sse_proxy.contract.tls import chain_slot as chain_slot
+from sse_proxy.contract.tls import key_slot as key_slot
 from sse_proxy.contract.upstream import CA_SLOT as CA_SLOT
 from sse_proxy.contract.upstream import CERTIFICATE_SLOT as CERTIFICATE_SLOT
 from sse_proxy.contract.upstream import CREDENTIALS_SLOT as CREDENTIALS_SLOT
@@ -160,6 +164,8 @@ class Settings(ConfigModel):
     """Networks in CIDR notation, whose X-Forwarded-* fields are believed."""
     proxy_protocol: bool = False
     """Whether connections begin with a PROXY protocol header."""
+    tls: Tls | None = None
+    """For the port that speaks TLS; None: no handshake succeeds there."""
 
 
 class Shard(ConfigModel):
@@ -210,7 +216,7 @@ class GatewayConfig(ConfigModel):
     revision: int = 0
     apis: tuple[Api, ...] = ()
     secrets: dict[str, ApiSecrets] = Field(default={}, repr=False)
-    """By digest: what the entries' `secrets` name."""
+    """By digest: what `secrets` of the entries and of `settings.tls` name."""
 
 
 def shard_of(namespace: str, name: str) -> str:

@@ -17,6 +17,7 @@ import errno
 import logging
 import math
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from sse_proxy.proxy_protocol import ProxyHeaderReader
 from sse_proxy.request import Request, RequestBody
 from sse_proxy.request_framing import HeadLimits, RequestFraming, RequestHead
 from sse_proxy.stream.deadlines import Deadlines
+from sse_proxy.tls_connection import TlsConnection
 from sse_proxy.upstream.guard import probe_silent_peers
 
 _log = logging.getLogger(__name__)
@@ -411,7 +413,9 @@ class Listener:
         limits: ListenerLimits,
         deadlines: Deadlines,
         refused: Callable[[Problem, str | None], None],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        """With `tls`, clients speak TLS."""
         self.handler = handler
         self.limits = limits
         """A connection keeps those for heads that it began with."""
@@ -424,18 +428,29 @@ class Listener:
         self.closing = False
         """When set, no connection takes another request."""
         self.port = 0
+        self._tls = tls
         self._accepting: asyncio.Server | None = None
         self._none_left = asyncio.Event()
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
         """Accept connections on an address (port 0: a free one) and return it. Raises ListenError."""
-        self._accepting = await listen(lambda: ClientConnection(self), host, port)
+        self._accepting = await listen(self._connection, host, port)
         for sock in self._accepting.sockets:
             # Accepted connections inherit it.
             probe_silent_peers(sock)
         name = self._accepting.sockets[0].getsockname()
         self.port = int(name[1])
         return str(name[0]), self.port
+
+    def _connection(self) -> asyncio.Protocol:
+        connection = ClientConnection(self)
+        if self._tls is None:
+            return connection
+        return TlsConnection(
+            connection,
+            self._tls,
+            lambda why: self.refused(Problem(400, "TlsHandshakeFailed", why), connection.address),
+        )
 
     def lost(self, connection: ClientConnection) -> None:
         """One that has ended."""

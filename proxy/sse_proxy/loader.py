@@ -7,6 +7,7 @@ What can go wrong, and what is served then:
 - A shard does not have the digest that the index lists (it is on its way, or was cut in half while it was read): the
   shard stays as it was, the others go on.
 - An entry does not validate, or needs a newer proxy: it alone answers 503, on the path that is its own.
+- The gateway's certificates are not there: those that were there before stay.
 - An entry's secrets are not there, although its shard is: it goes on as it was with the last secrets that it had, both
   of then; where it never had any, it alone answers 503.
 """
@@ -32,11 +33,14 @@ from sse_proxy.config import (
     GatewayConfig,
     Index,
     RouteKey,
+    Settings,
+    Tls,
     Unavailable,
     digest_of,
     secret_file,
     shard_file,
     shard_ids,
+    shard_of,
 )
 from sse_proxy.errors import ConfigError
 
@@ -89,6 +93,9 @@ class ConfigFolder:
         self._secrets: dict[str, _SecretShard] = {}
         self._joined: dict[str, tuple[Api, ApiSecrets]] = {}
         """namespace/name → the entry and its secrets as they were last there together."""
+        self._tls: Tls | None = None
+        self._certificates: dict[str, ApiSecrets] = {}
+        """What `_tls` needs, by digest."""
         self._complete = False
         self._last: Loaded | None = None
 
@@ -112,24 +119,30 @@ class ConfigFolder:
             if shard is not None:
                 shards[shard_id] = shard
                 faults.extend(shard.faults)
-            if shard_id in index.secrets:
-                secret, fault = self._read_secrets(shard_id, index.secrets[shard_id], index.revision)
-                if fault is not None:
-                    faults.append(fault)
-                    lagging[shard_id] = min(lagging.get(shard_id, index.revision), secret.revision if secret else 0)
-                if secret is not None:
-                    secrets[shard_id] = secret
-                    faults.extend(secret.faults)
+        for shard_id, digest in sorted(index.secrets.items()):
+            if shard_id not in _SHARD_IDS:
+                raise ConfigError(f"{INDEX_FILE}: {shard_id!r} is no shard id")
+            secret, fault = self._read_secrets(shard_id, digest, index.revision)
+            if fault is not None:
+                faults.append(fault)
+                lagging[shard_id] = min(lagging.get(shard_id, index.revision), secret.revision if secret else 0)
+            if secret is not None:
+                secrets[shard_id] = secret
+                faults.extend(secret.faults)
         self._index, self._shards, self._secrets = index, shards, secrets
         self._complete = self._complete or not lagging
         apis, joined, unjoined = self._join(shards, secrets)
         self._joined = joined
+        self._join_tls(index.settings, secrets)
         loaded = Loaded(
             GatewayConfig(
-                settings=index.settings,
+                settings=index.settings.model_copy(update={"tls": self._tls}),
                 revision=index.revision,
                 apis=apis,
-                secrets={api.secrets: needed for api, needed in joined.values() if api.secrets is not None},
+                secrets={
+                    **{api.secrets: needed for api, needed in joined.values() if api.secrets is not None},
+                    **self._certificates,
+                },
             ),
             self._complete,
             lagging,
@@ -273,6 +286,18 @@ class ConfigFolder:
                     continue
                 apis.append(joined[api.key][0])
         return tuple(apis), joined, faults
+
+    def _join_tls(self, settings: Settings, secrets: dict[str, _SecretShard]) -> None:
+        """The gateway's certificates, as they were last there where they have not arrived."""
+        tls = settings.tls
+        if tls is None or tls.secrets is None:
+            self._tls, self._certificates = tls, {}
+            return
+        shard_id = shard_of(settings.namespace, f"gateway/{settings.name}")
+        of_shard = secrets[shard_id].secrets if shard_id in secrets else {}
+        needed = of_shard.get(tls.secrets) or self._certificates.get(tls.secrets)
+        if needed is not None:
+            self._tls, self._certificates = tls, {tls.secrets: needed}
 
 
 def _read_entry(entry: object) -> tuple[Api | None, str | None]:

@@ -44,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config-dir", type=Path, required=True, metavar="DIR", help="folder with index.json and shards"
     )
     parser.add_argument("--listen", type=address, required=True, metavar="ADDR", help="host:port for clients")
+    parser.add_argument(
+        "--listen-tls",
+        type=address,
+        metavar="ADDR",
+        help="host:port for clients that speak TLS, with the certificates of the config (none)",
+    )
     parser.add_argument("--admin", type=address, required=True, metavar="ADDR", help="host:port of the admin port")
     parser.add_argument(
         "--admin-token-file", type=Path, metavar="FILE", help="holds the bearer token for /config and /streams"
@@ -97,6 +103,7 @@ def _settings(arguments: argparse.Namespace) -> _Settings:
     return _Settings(
         ProxyOptions(
             listen=arguments.listen,
+            listen_tls=arguments.listen_tls,
             admin=arguments.admin,
             admin_token=token,
             drain_period=arguments.drain_period,

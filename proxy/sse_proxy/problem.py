@@ -14,6 +14,7 @@ _TITLES = {
     "BadRequest": "The request is not well-formed HTTP",
     "BadProxyHeader": "The connection does not begin with a PROXY protocol header",
     "UntrustedProxy": "PROXY protocol connections come from trusted proxies only",
+    "TlsHandshakeFailed": "No TLS handshake with the client",
     "BodyTooLarge": "The request's body is too large",
     "TooManyStreams": "As many streams are open as may be",
     "TooManyStreamsOfClient": "This client has as many streams open as it may",

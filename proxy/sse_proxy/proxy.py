@@ -19,6 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from sse_proxy import access_log, admin, observations, route
+from sse_proxy.certificates import Certificates
 from sse_proxy.config import SCHEMA_VERSION, GatewayConfig
 from sse_proxy.exchange import Exchanges
 from sse_proxy.forwarded import TrustedProxies
@@ -43,6 +44,8 @@ class ProxyOptions:
 
     listen: Address
     """Host and port for clients; port 0 takes a free one."""
+    listen_tls: Address | None = None
+    """Host and port for clients that speak TLS; None for none."""
     admin: Address | None = None
     """Host and port of the admin port; None for none."""
     admin_token: str | None = None
@@ -82,6 +85,8 @@ class Proxy:
         self._admin_accepting: asyncio.Server | None = None
         self.listen_address: Address = options.listen
         """Where clients reach it, once started."""
+        self.tls_address: Address | None = options.listen_tls
+        """Where clients reach it by TLS, once started."""
         self.admin_address: Address | None = options.admin
         """Where its admin port is, once started."""
 
@@ -92,12 +97,18 @@ class Proxy:
         self._passwords = Passwords()
         self._prober = Prober(self._pool, self._deadlines)
         self._exchanges = Exchanges(self._pool, self._deadlines, self._counts, self._options.access_log)
-        self._listener = Listener(
-            self._exchanges, limits=self._options.limits, deadlines=self._deadlines, refused=self._refused
+        self._certificates = Certificates()
+        self._listener, self._tls_listener = (
+            Listener(
+                self._exchanges, limits=self._options.limits, deadlines=self._deadlines, refused=self._refused, tls=tls
+            )
+            for tls in (None, self._certificates.context)
         )
         self._supervise(self._deadlines.run())
         try:
             self.listen_address = await self._listener.listen(*self._options.listen)
+            if self._options.listen_tls is not None:
+                self.tls_address = await self._tls_listener.listen(*self._options.listen_tls)
             if self._options.admin is not None:
                 await self._start_admin(self._options.admin)
         except BaseException:
@@ -129,7 +140,10 @@ class Proxy:
         self._exchanges.admission = Admission(limits, self._exchanges.admission)
         self._exchanges.trusted = self._listener.trusted = trusted
         self._listener.proxy_protocol = config.settings.proxy_protocol
-        self._listener.limits = self._options.limits.given(limits)
+        self._listener.limits = self._tls_listener.limits = self._options.limits.given(limits)
+        tls = config.settings.tls
+        shown = config.secrets.get(tls.secrets) if tls is not None and tls.secrets is not None else None
+        self._certificates.use(tls, shown.values if shown is not None else {})
         self._config, self._state = config, state
         self._counts.keep_only(table.routes)
         self._counts.config_revision = config.revision
@@ -196,7 +210,7 @@ class Proxy:
 
     async def stop(self) -> None:
         """Close every connection and give back everything. Once started, it may be called at any time."""
-        await self._listener.close(within=1.0)
+        await asyncio.gather(self._listener.close(within=1.0), self._tls_listener.close(within=1.0))
         if self._admin_accepting is not None:
             self._admin_accepting.close()
         if self._admin_server is not None:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 
 from apiserver.control_plane import ApiError, ControlPlane
 from apiserver.node import Node, RunningPod
@@ -282,6 +284,68 @@ async def test_a_secret_is_served_rotated_and_missed(
     assert after
     assert after["metadata"]["generation"] == deployment["metadata"]["generation"]
     assert "canary" not in operator.log.read_text() + (pod.folder / "log").read_text()
+
+
+async def test_a_gateways_certificate_comes_is_renewed_and_missed(
+    cluster: Cluster, node: Node, source: DemoSource, client: aiohttp.ClientSession
+) -> None:
+    authority = trustme.CA()
+    tls = ssl.create_default_context()
+    authority.configure_trust(tls)
+
+    async def renew() -> bytes:
+        """A new certificate in the Secret; its serial number as DER."""
+        issued = authority.issue_cert("events.example")
+        chain = "".join(each.bytes().decode() for each in issued.cert_chain_pems)
+        await cluster.apply_secret("events", **{"tls.crt": chain, "tls.key": issued.private_key_pem.bytes().decode()})
+        return ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
+
+    async def shown(pod: RunningPod, wanted: bytes) -> None:
+        async with asyncio.timeout(15):
+            while True:
+                with contextlib.suppress(ssl.SSLError):
+                    opened = asyncio.open_connection(pod.address, 8443, ssl=tls, server_hostname="events.example")
+                    _, writer = await opened
+                    got = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+                    writer.close()
+                    if got == wanted:
+                        return
+                await asyncio.sleep(0.02)
+
+    await cluster.apply("SseGateway", "default", {})
+    await cluster.apply("SseApi", "prices", {"contextPath": "/prices", "target": source.url("one")})
+    (pod,) = await node.ready()
+    await cluster.until("SseApi", "prices", ready)
+    deployment = await cluster.get("Deployment", "sse-default", "apps/v1")
+    assert deployment
+    stream = await answers(client, pod, "/prices", 200)
+
+    await cluster.apply("SseGateway", "default", {"tls": {"certificateRefs": [{"name": "events"}]}})
+    missing = await cluster.until("SseGateway", "default", refused("SecretNotFound"))
+    assert condition(missing, "Accepted")["status"] == "True"
+    await shown(pod, await renew())
+    await cluster.until("SseGateway", "default", ready)
+    inside = f"sse-default.{cluster.namespace}.svc"
+    urls = [f"https://{inside}/prices", f"http://{inside}/prices"]
+    await cluster.until("SseApi", "prices", lambda document: document["status"]["urls"] == urls)
+    service = await cluster.get("Service", "sse-default", "v1")
+    assert service
+    assert [each["port"] for each in service["spec"]["ports"]] == [80, 443]
+
+    renewed = await renew()
+    await shown(pod, renewed)
+    await cluster.request("DELETE", "Secret", "events", "v1")
+    await cluster.until("SseGateway", "default", refused("SecretNotFound"))
+    await cluster.merge("SseApi", "prices", {"spec": {"version": "2"}})
+    await cluster.until("SseApi", "prices", ready)
+    await shown(pod, renewed)
+
+    source.publish("one", "still here")
+    assert '"data": "still here"' in await event(stream)
+    stream.close()
+    after = await cluster.get("Deployment", "sse-default", "apps/v1")
+    assert after
+    assert after["metadata"]["generation"] == deployment["metadata"]["generation"]
 
 
 async def test_a_key_lets_in_until_it_is_taken_out(cluster: Cluster, node: Node, source: DemoSource) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -226,7 +227,16 @@ class Gateway:
         self.proxy.load(GatewayConfig(settings=settings, revision=self.revision, apis=apis, secrets=by_digest))
 
     async def connect(self, **options: Any) -> Client:
-        client = Client(*await asyncio.open_connection(*self.proxy.listen_address, limit=1 << 22, **options))
+        return await self._connected(self.proxy.listen_address, **options)
+
+    async def connect_tls(self, context: ssl.SSLContext, server_name: str | None, **options: Any) -> Client:
+        assert self.proxy.tls_address is not None
+        # What is no host name is not asked for.
+        name = {"server_hostname": server_name or ""}
+        return await self._connected(self.proxy.tls_address, ssl=context, **name, **options)
+
+    async def _connected(self, address: tuple[str, int], **options: Any) -> Client:
+        client = Client(*await asyncio.open_connection(*address, limit=1 << 22, **options))
         self.clients.append(client)
         return client
 
@@ -295,6 +305,7 @@ async def start(options: ProxyOptions | None = None, **changes: Any) -> Gateway:
     log: list[dict[str, Any]] = []
     options = options or ProxyOptions(
         listen=("127.0.0.1", 0),
+        listen_tls=("127.0.0.1", 0),
         admin=("127.0.0.1", 0),
         access_log=lambda line: log.append(json.loads(line)),
         **changes,

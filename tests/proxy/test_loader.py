@@ -13,9 +13,11 @@ from sse_proxy.config import (
     SCHEMA_VERSION,
     Api,
     ApiSecrets,
+    Certificate,
     Index,
     Settings,
     TargetGuard,
+    Tls,
     digest_of,
     encode,
     secret_file,
@@ -155,6 +157,48 @@ def test_an_entry_whose_secrets_never_came_answers_503_alone(tmp_path: Path) -> 
     assert loaded is not None
     assert all(each.unavailable is None for each in loaded.config.apis)
     assert (loaded.complete, loaded.lagging, loaded.faults) == (True, {}, ())
+
+
+def test_a_gateways_certificates_are_joined_and_stay_until_the_next_have_come(tmp_path: Path) -> None:
+    """They are in a secret shard of their own, where no entry needs to be."""
+
+    def written(revision: int, value: str) -> tuple[Tls, ApiSecrets, dict[str, bytes]]:
+        needed = secret("gateway/default", value)
+        tls = Tls(certificates=(Certificate(name=value),), secrets=needed.digest)
+        settings = Settings(namespace="default", name="default", tls=tls)
+        return (
+            tls,
+            needed,
+            files_of(revision, secrets=(needed,), settings=settings.model_dump(mode="json", by_alias=True)),
+        )
+
+    old, old_secret, files = written(3, "one")
+    late = secret_file(shard_of("default", "gateway/default"))
+    write(tmp_path, {name: content for name, content in files.items() if name != late})
+    folder = ConfigFolder(tmp_path)
+    loaded = folder.read()
+    assert loaded is not None
+    assert (loaded.complete, loaded.config.settings.tls) == (False, None)
+    write(tmp_path, files)
+    loaded = folder.read()
+    assert loaded is not None
+    assert (loaded.complete, loaded.config.settings.tls) == (True, old)
+    assert loaded.config.secrets == {old.secrets: old_secret}
+    new, new_secret, files = written(4, "two")
+    write(tmp_path, {name: content for name, content in files.items() if name != late})
+    loaded = folder.read()
+    assert loaded is not None
+    assert loaded.config.settings.tls == old
+    assert loaded.config.secrets == {old.secrets: old_secret}
+    assert loaded.lagging
+    write(tmp_path, files)
+    loaded = folder.read()
+    assert loaded is not None
+    assert (loaded.config.settings.tls, loaded.config.secrets) == (new, {new.secrets: new_secret})
+    write(tmp_path, files_of(5))
+    loaded = folder.read()
+    assert loaded is not None
+    assert (loaded.config.settings.tls, loaded.config.secrets) == (None, {})
 
 
 @pytest.mark.parametrize("first", ["shard", "secret"])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sse_operator.api.model import Metadata
-from sse_operator.api.references import Reference
+from sse_operator.api.references import Reference, references
 from sse_operator.api.sse_api import SseApiSpec, SseApiStatus
 from sse_operator.api.sse_gateway import SseGatewaySpec, SseGatewayStatus
 
@@ -60,6 +60,11 @@ class SseGateway:
     spec: SseGatewaySpec | None
     faults: tuple[Fault, ...] = ()
     status: SseGatewayStatus = field(default_factory=SseGatewayStatus)
+
+    @property
+    def references(self) -> frozenset[Reference]:
+        """The Secrets that its spec names."""
+        return references(self.spec) if self.spec is not None else frozenset()
 
 
 Document = Mapping[str, object]

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from sse_operator.api.conditions import Conditions
 from sse_operator.api.exposure import HttpRouteSpec, IngressSpec, ServiceSpec
 from sse_operator.api.fields import CEL_RULES, Duration, unique
+from sse_operator.api.gateway_tls import GatewayTlsSpec
 from sse_operator.api.limits import GatewayLimitsSpec, LimitsSpec
 from sse_operator.api.model import ApiModel
 from sse_operator.api.networks import Network
@@ -108,6 +109,8 @@ class Drain(ApiModel):
 
 
 REPLICAS_MESSAGE = "has either replicas or autoscaling"
+PREFACE_MESSAGE = "proxyProtocol and tls exclude each other: let the load balancer end TLS, or leave its header out"
+TLS_PORT_MESSAGE = "with tls, port 443 of the Service is taken: let service.port be another"
 
 
 class SseGatewaySpec(ApiModel):
@@ -115,7 +118,18 @@ class SseGatewaySpec(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            CEL_RULES: [{"rule": "!(has(self.replicas) && has(self.autoscaling))", "message": REPLICAS_MESSAGE}]
+            CEL_RULES: [
+                {"rule": "!(has(self.replicas) && has(self.autoscaling))", "message": REPLICAS_MESSAGE},
+                {
+                    "rule": "!(has(self.tls) && has(self.proxyProtocol) && self.proxyProtocol)",
+                    "message": PREFACE_MESSAGE,
+                },
+                {
+                    "rule": "!(has(self.tls) && has(self.service) && has(self.service.port)"
+                    " && self.service.port == 443)",
+                    "message": TLS_PORT_MESSAGE,
+                },
+            ]
         }
     )
 
@@ -150,6 +164,8 @@ class SseGatewaySpec(ApiModel):
     proxy_protocol: bool | None = None
     """Whether every connection begins with a PROXY protocol header (version 1 or 2), as a load balancer sends it;
     connections without one, or with trustedProxies from elsewhere, are refused. Default false."""
+    tls: GatewayTlsSpec | None = None
+    """TLS on port 443 of the Service, besides the port without. Default: none."""
     service: ServiceSpec | None = None
     """The Service in front of the proxies."""
     ingress: IngressSpec | None = None
@@ -161,6 +177,14 @@ class SseGatewaySpec(ApiModel):
     def _one_number(self) -> SseGatewaySpec:
         if self.replicas is not None and self.autoscaling is not None:
             raise ValueError(REPLICAS_MESSAGE)
+        return self
+
+    @model_validator(mode="after")
+    def _room_for_tls(self) -> SseGatewaySpec:
+        if self.tls is not None and self.proxy_protocol:
+            raise ValueError(PREFACE_MESSAGE)
+        if self.tls is not None and self.service is not None and self.service.port == 443:
+            raise ValueError(TLS_PORT_MESSAGE)
         return self
 
 

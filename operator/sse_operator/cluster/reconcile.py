@@ -188,12 +188,15 @@ class Reconciler:
     def _inputs(self, key: str, gateway: SseGateway | None, apis: Sequence[SseApi]) -> GatewayInputs:
         namespaces = {api.metadata.namespace for api in apis}
         known = {name: namespace for name in namespaces if (namespace := self._store.namespace(name))}
+        referring: list[SseApi | SseGateway] = [*apis]
+        if gateway is not None:
+            referring.append(gateway)
         return GatewayInputs(
             key=key,
             gateway=gateway,
             apis=apis,
             namespace_labels={name: namespace.labels for name, namespace in known.items()},
-            secrets=self._store.usable(SECRETS, apis),
+            secrets=self._store.usable(SECRETS, referring),
             config_maps=self._store.usable(CONFIG_MAPS, apis),
         )
 

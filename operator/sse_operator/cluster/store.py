@@ -202,7 +202,8 @@ class Shelf(Generic[ValueT]):
 
 
 _REFERENCED: dict[Kind, ReferencedKind] = {SECRETS: "Secret", CONFIG_MAPS: "ConfigMap"}
-"""The kinds that SseApis refer to. Their shelves have the gateways' own objects and those that SseApis may use."""
+"""The kinds that SseApis and SseGateways refer to. Their shelves have the gateways' own objects and those that may be
+used."""
 
 
 class Store:
@@ -220,7 +221,7 @@ class Store:
             return {key} if key else set()
 
         self.apis = Shelf[SseApi](read_sse_api, of_api, lambda api: api.references)
-        self.gateways = Shelf[SseGateway](read_sse_gateway, of_gateway)
+        self.gateways = Shelf[SseGateway](read_sse_gateway, of_gateway, lambda gateway: gateway.references)
         self.namespaces = Shelf[Namespace](_read_namespace, lambda *_: set())
         self.pods = Shelf[ProxyPod](read_pod, of_child)
         self.children: dict[Kind, Shelf[Object]] = {kind: Shelf[Object](_read_child, of_child) for kind in CHILDREN}
@@ -234,7 +235,7 @@ class Store:
 
     def put(self, kind: Kind, document: Mapping[str, Any]) -> set[str]:
         """See `Shelf.put`; a namespace concerns the gateways that are in it or have SseApis in it, a Secret or
-        ConfigMap also those with SseApis that refer to it."""
+        ConfigMap also those that refer to it or have SseApis that do."""
         name = _identity(document)[0]
         if kind is not NAMESPACES:
             shelf = self._shelves[kind]
@@ -274,20 +275,23 @@ class Store:
         """What is known of a namespace; None also where the operator may not look at namespaces."""
         return self.namespaces.get(("", name))
 
-    def usable(self, kind: Kind, apis: Iterable[SseApi]) -> dict[str, DataObject]:
-        """By namespace/name, the Secrets or ConfigMaps that these SseApis refer to and may use."""
+    def usable(self, kind: Kind, referring: Iterable[SseApi | SseGateway]) -> dict[str, DataObject]:
+        """By namespace/name, the Secrets or ConfigMaps that these refer to and may use."""
         shelf = self.children[kind]
         usable: dict[str, DataObject] = {}
-        for api in apis:
-            for referenced, name in api.references:
-                namespace = api.metadata.namespace
+        for each in referring:
+            for referenced, name in each.references:
+                namespace = each.metadata.namespace
                 if referenced == _REFERENCED[kind] and (found := shelf.get((namespace, name))) and is_usable(found):
                     usable[f"{namespace}/{name}"] = read_data_object({**found, "kind": kind.name})
         return usable
 
     def _referring(self, kind: Kind, name: Name) -> set[str]:
         namespace, own = name
-        return self.apis.referring(namespace, (_REFERENCED[kind], own)) if kind in _REFERENCED else set()
+        if kind not in _REFERENCED:
+            return set()
+        reference = (_REFERENCED[kind], own)
+        return self.apis.referring(namespace, reference) | self.gateways.referring(namespace, reference)
 
     def _gateways_around(self, namespace: str) -> set[str]:
         return {

@@ -10,6 +10,7 @@ from sse_operator.api.objects import Fault, SseApi, SseGateway
 from sse_operator.api.sse_api import Claim
 from sse_operator.api.sse_gateway import SseGatewaySpec
 from sse_operator.compiler.attach import may_attach
+from sse_operator.compiler.certificates import certificates_of
 from sse_operator.compiler.claims import ANY_HOST, Holding, Refusal, Route, settle
 from sse_operator.compiler.entries import entry_of, unavailable_entry
 from sse_operator.compiler.limits import gateway_limits_of
@@ -65,8 +66,13 @@ def compile_gateway(inputs: GatewayInputs, environment: Environment, now: dateti
             ),
         )
     results = _results(apis, inputs, gateway, gateway.spec, now)
+    referenced = Referenced(namespace, inputs.secrets)
+    tls = certificates_of(gateway.spec.tls, referenced)
+    own = referenced.needed(f"gateway/{name}")
+    if tls is not None and own is not None:
+        tls = tls.model_copy(update={"secrets": own.digest})
     return CompiledGateway(
-        settings=settings,
+        settings=settings.model_copy(update={"tls": tls}),
         entries=tuple(
             sorted(
                 (result.entry for result in results.values() if result.entry is not None),
@@ -75,7 +81,9 @@ def compile_gateway(inputs: GatewayInputs, environment: Environment, now: dateti
         ),
         results=results,
         accepted=Verdict("Accepted", "True", "Accepted"),
-        secrets=tuple(result.secrets for result in results.values() if result.secrets is not None),
+        resolved_refs=_resolution(referenced),
+        unresolved=tuple(referenced.unresolved),
+        secrets=tuple(each for each in (*(result.secrets for result in results.values()), own) if each is not None),
     )
 
 

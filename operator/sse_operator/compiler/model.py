@@ -84,8 +84,12 @@ class CompiledGateway:
     """By SseApi key (namespace/name), every SseApi of the inputs that is not being deleted."""
     accepted: Verdict
     """Of the gateway itself. Where it is not True, nothing is to be written."""
+    resolved_refs: Verdict = field(default_factory=lambda: Verdict("ResolvedRefs", "True", "ResolvedRefs"))
+    """Of what the gateway itself names."""
+    unresolved: tuple[Unresolved, ...] = ()
+    """What of it cannot be used."""
     secrets: tuple[ApiSecrets, ...] = field(default=(), repr=False)
-    """What the entries need that is secret, in their order."""
+    """What the entries need that is secret, in their order, and what the gateway does."""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ SSE_API_REASONS = _table(
     ),
     Reason(
         "SecretNotFound", "True", "False", "False", "False", "Reconciling",
-        "A Secret that it names does not exist, or lacks the label by which SseApis may use it; the message has the "
+        "A Secret that it names does not exist, or lacks the label by which it may be used; the message has the "
         "command that sets it. Clients get 503 until it is there.",
     ),
     Reason(
@@ -121,6 +121,16 @@ SSE_GATEWAY_REASONS = _table(
     Reason(
         "ApplyFailed", "True", "True", "Unknown", "False", "Reconciling",
         "The API server refused one of the gateway's objects; the message has its words. It is tried again.",
+    ),
+    Reason(
+        "SecretNotFound", "True", "False", "Unknown", "False", "Reconciling",
+        "A Secret that its tls names does not exist, or lacks the label by which it may be used; the message has the "
+        "command that sets it. Proxies go on with the certificate that they had of it; new ones are without.",
+    ),
+    Reason(
+        "SecretInvalid", "True", "False", "Unknown", "False", "Reconciling",
+        "A Secret that its tls names holds no certificate that can be used, or not its key; the message says what. "
+        "Proxies go on with the certificate that they had of it; new ones are without.",
     ),
     Reason(
         "ScaledToZero", "True", "True", "False", "True", None,

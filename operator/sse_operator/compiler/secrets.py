@@ -109,7 +109,7 @@ class Referenced:
         self.unresolved.append(
             Unresolved(
                 "SecretNotFound",
-                f"{kind} {self.namespace}/{name} does not exist, or lacks the label by which SseApis may use it: "
+                f"{kind} {self.namespace}/{name} does not exist, or lacks the label by which it may be used: "
                 f"create it, then kubectl label {kind.lower()} -n {self.namespace} {name} {USE}={USABLE}",
                 (kind, name),
             )

@@ -45,6 +45,8 @@ def gateway_verdicts(
         reason, message = compiled.accepted.reason, compiled.accepted.message
     elif apply_failure:
         reason, message = "ApplyFailed", apply_failure
+    elif compiled.resolved_refs.status != "True":
+        reason, message = compiled.resolved_refs.reason, compiled.resolved_refs.message
     elif gateway.spec and gateway.spec.replicas == 0:
         reason, message = "ScaledToZero", "Scaled to zero as asked: no proxies run until spec.replicas is above 0"
     else:

@@ -44,6 +44,8 @@ class Compilation:
     """By namespace/name: those that are defined, and those that SseApis belong to."""
     outcomes: tuple[Outcome, ...]
     """In the order of the files."""
+    manifests: Mapping[str, Manifest]
+    """By namespace/name, the gateways that are defined."""
 
     def refusals(self) -> list[tuple[Outcome, FileFault]]:
         """What only all objects together show: a path that another holds, a gateway or Secret that is not there."""
@@ -59,6 +61,14 @@ class Compilation:
             for each in outcome.result.unresolved
         ]
         return refused + unresolved
+
+    def gateway_refusals(self) -> list[tuple[str, FileFault]]:
+        """Secrets that gateways name and cannot use, each with the gateway's namespace/name."""
+        return [
+            (key, manifest.fault(_place_of(manifest.object, each.reference), each.message))
+            for key, manifest in self.manifests.items()
+            for each in self.gateways[key].unresolved
+        ]
 
     def claims(self) -> dict[str, Claim]:
         """Who holds which context-path, by namespace/name of the SseApi: for the next compilation."""
@@ -84,7 +94,8 @@ def compile_manifests(
     a path keeps it; where nobody does, the order of `objects` decides. A gateway `default` that an SseApi needs and
     nobody defines is made up, as the operator would make it."""
     environment = Environment(targets=local_guard())
-    gateways = {item.object.metadata.key: item.object for item in objects if isinstance(item.object, SseGateway)}
+    defined = {item.object.metadata.key: item for item in objects if isinstance(item.object, SseGateway)}
+    gateways = {key: item.object for key, item in defined.items() if isinstance(item.object, SseGateway)}
     attached: dict[str, list[SseApi]] = {key: [] for key in gateways}
     needed: set[str] = set()
     manifests = [item for item in objects if isinstance(item.object, SseApi)]
@@ -120,12 +131,12 @@ def compile_manifests(
         Outcome(manifest, key, refuse_unattached(api) if key is None else compiled[key].results[api.metadata.key])
         for manifest, api, key in zip(manifests, apis, keys, strict=True)
     )
-    return Compilation(compiled, outcomes)
+    return Compilation(compiled, outcomes, defined)
 
 
-def _place_of(api: SseApi, reference: Reference) -> FieldPath:
+def _place_of(referring: SseApi | SseGateway, reference: Reference) -> FieldPath:
     """The first field that refers to it."""
-    places = located_references(api.spec) if api.spec is not None else ()
+    places = located_references(referring.spec) if referring.spec is not None else ()
     return next((("spec", *path) for path, each in places if each == reference), ("spec",))
 
 

@@ -25,6 +25,7 @@ class LocalGateway:
         gateway_key: str | None = None,
         *,
         listen: Address,
+        listen_tls: Address | None = None,
         admin: Address | None = None,
         report: Callable[[Reading, Address], None],
         access_log: Callable[[str], None] | None,
@@ -33,7 +34,15 @@ class LocalGateway:
         self._watch = Watch(sources)  # before the first reading, so that no change is missed
         self._workspace = Workspace(sources, gateway_key)
         self._reading = self._workspace.read(datetime.now(UTC))
-        self._proxy = Proxy(ProxyOptions(listen=listen, admin=admin, drain_period=DRAIN_PERIOD, access_log=access_log))
+        self._proxy = Proxy(
+            ProxyOptions(
+                listen=listen,
+                listen_tls=listen_tls,
+                admin=admin,
+                drain_period=DRAIN_PERIOD,
+                access_log=access_log,
+            )
+        )
         self._report = report
 
     async def start(self) -> None:

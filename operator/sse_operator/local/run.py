@@ -45,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--listen", type=address_of, default="127.0.0.1:8080", metavar="ADDR", help="host:port (%(default)s)"
     )
     parser.add_argument(
+        "--listen-tls",
+        type=address_of,
+        metavar="ADDR",
+        help="host:port for TLS, with the certificates of the SseGateway's spec.tls (none)",
+    )
+    parser.add_argument(
         "--admin", type=address_of, metavar="ADDR", help="host:port of /livez, /readyz, /metrics and /config (none)"
     )
     parser.add_argument(
@@ -72,6 +78,7 @@ def main(arguments: argparse.Namespace) -> int:
             arguments.sources,
             arguments.gateway,
             listen=arguments.listen,
+            listen_tls=arguments.listen_tls,
             admin=arguments.admin,
             report=report,
             access_log=_to_stderr,

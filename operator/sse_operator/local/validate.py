@@ -29,7 +29,8 @@ def main(arguments: argparse.Namespace) -> int:
     compilation = compile_manifests(
         manifests.objects, manifests.namespace_labels, manifests.data, claims={}, now=datetime.now(UTC)
     )
-    faults = sorted([*manifests.all_faults(), *(fault for _, fault in compilation.refusals())])
+    told = [fault for _, fault in compilation.refusals()] + [fault for _, fault in compilation.gateway_refusals()]
+    faults = sorted([*manifests.all_faults(), *told])
     for fault in faults:
         print(fault)
     if faults:

@@ -80,6 +80,7 @@ class Workspace:
         self._good = {item.identity: item for item in objects if not item.object.faults}
         self._revised = _revised(compilation.gateways[self._gateway_key], self._revised)
         refusals = {fault for outcome, fault in compilation.refusals() if outcome.gateway_key in own}
+        refusals |= {fault for key, fault in compilation.gateway_refusals() if key == self._gateway_key}
         faults = tuple(sorted(refusals.union(manifests.all_faults())))
         return Reading(_config(self._revised), self._revised.revisions, outcomes, kept, faults)
 

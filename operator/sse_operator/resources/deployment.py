@@ -14,8 +14,10 @@ from sse_operator.resources.config_maps import projected_sources
 from sse_operator.resources.names import GATEWAY, Object, child_metadata, child_name, labels, selector_labels
 
 DATA_PORT = 8080
+TLS_PORT = 8443
 ADMIN_PORT = 9090
 HTTP_PORT_NAME = "http"
+HTTPS_PORT_NAME = "https"
 ADMIN_PORT_NAME = "admin"
 
 CONFIG_FOLDER = "/etc/sse-gateway/config"
@@ -125,12 +127,15 @@ def _container(drain: str, spec: SseGatewaySpec, pods: ProxyPods) -> Object:
         "args": [
             f"--config-dir={CONFIG_FOLDER}",
             f"--listen=0.0.0.0:{DATA_PORT}",
+            # Always: so that no pod restarts when the gateway gets its first certificate.
+            f"--listen-tls=0.0.0.0:{TLS_PORT}",
             f"--admin=0.0.0.0:{ADMIN_PORT}",
             f"--admin-token-file={ADMIN_FOLDER}/{TOKEN_FILE}",
             f"--drain-period={drain}",
         ],
         "ports": [
             {"name": HTTP_PORT_NAME, "containerPort": DATA_PORT, "protocol": "TCP"},
+            {"name": HTTPS_PORT_NAME, "containerPort": TLS_PORT, "protocol": "TCP"},
             {"name": ADMIN_PORT_NAME, "containerPort": ADMIN_PORT, "protocol": "TCP"},
         ],
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": ADMIN_PORT_NAME}, "periodSeconds": 1},

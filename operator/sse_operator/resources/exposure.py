@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 from sse_operator.api.exposure import HttpRouteSpec, IngressSpec, ServiceSpec
 from sse_operator.api.objects import SseGateway
 from sse_operator.api.sse_gateway import SseGatewaySpec
-from sse_operator.resources.deployment import HTTP_PORT_NAME
+from sse_operator.resources.deployment import HTTP_PORT_NAME, HTTPS_PORT_NAME
 from sse_operator.resources.names import Object, child_metadata, child_name, selector_labels, service_host
 
 SERVICE_PORT = 80
+SERVICE_TLS_PORT = 443
 DAY = 24 * 60 * 60
 """Seconds of silence that a controller without "never" is told to bear: the gateway's own timeouts end streams."""
 
@@ -68,10 +69,20 @@ def service(gateway: SseGateway, spec: SseGatewaySpec) -> Object:
     }
     if asked.node_port:
         port["nodePort"] = asked.node_port
+    ports = [port]
+    if spec.tls:
+        ports.append(
+            {
+                "name": HTTPS_PORT_NAME,
+                "port": SERVICE_TLS_PORT,
+                "targetPort": HTTPS_PORT_NAME,
+                "protocol": "TCP",
+            }
+        )
     service_spec: Object = {
         "type": asked.type or "ClusterIP",
         "selector": selector_labels(gateway.metadata.name),
-        "ports": [port],
+        "ports": ports,
     }
     if asked.load_balancer_class:
         service_spec["loadBalancerClass"] = asked.load_balancer_class
@@ -148,6 +159,8 @@ def base_urls(gateway: SseGateway) -> list[str]:
         found += [f"{scheme}://{host}" for host in spec.ingress.hosts if not host.startswith("*")]
     port = service_port(spec)
     inside = service_host(gateway.metadata.namespace, gateway.metadata.name)
+    if spec.tls:
+        found.append(f"https://{inside}")
     return [*found, f"http://{inside}" + ("" if port == SERVICE_PORT else f":{port}")]
 
 

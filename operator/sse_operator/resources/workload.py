@@ -11,6 +11,7 @@ from sse_operator.resources.autoscaler import autoscaler
 from sse_operator.resources.deployment import (
     ADMIN_PORT,
     DATA_PORT,
+    TLS_PORT,
     ProxyPods,
     deployment,
 )
@@ -66,7 +67,7 @@ def disruption_budget(gateway: SseGateway) -> Object:
 
 
 def network_policy(gateway: SseGateway, operator_namespace: str) -> Object:
-    """The data port is open to all; the admin port to the operator and to namespaces that scrape metrics."""
+    """The data ports are open to all; the admin port to the operator and to namespaces that scrape metrics."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -75,7 +76,7 @@ def network_policy(gateway: SseGateway, operator_namespace: str) -> Object:
             "podSelector": {"matchLabels": selector_labels(gateway.metadata.name)},
             "policyTypes": ["Ingress"],
             "ingress": [
-                {"ports": [{"port": DATA_PORT, "protocol": "TCP"}]},
+                {"ports": [{"port": port, "protocol": "TCP"} for port in (DATA_PORT, TLS_PORT)]},
                 {
                     "ports": [{"port": ADMIN_PORT, "protocol": "TCP"}],
                     "from": [

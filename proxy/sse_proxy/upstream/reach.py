@@ -7,11 +7,8 @@ another identity, so that connections made with the old one serve no new request
 from __future__ import annotations
 
 import hashlib
-import os
 import ssl
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sse_proxy.config import (
@@ -24,6 +21,7 @@ from sse_proxy.config import (
     UpstreamTls,
 )
 from sse_proxy.errors import TlsSettingsError
+from sse_proxy.pem import load_pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +92,7 @@ def _context(tls: UpstreamTls, ca: str, certificate: str, key: str) -> ssl.SSLCo
         elif tls.verify:
             context.load_default_certs()
         if certificate:
-            with _as_file(certificate + "\n" + key) as path:
-                context.load_cert_chain(path, password=_no_password)
+            load_pair(context, certificate, key)
     except (ssl.SSLError, ValueError) as error:
         raise TlsSettingsError(f"the TLS settings cannot be used: {error}") from None
     return context
-
-
-def _no_password() -> str:
-    # Without this, OpenSSL would ask on the terminal.
-    raise ValueError("the key is encrypted")
-
-
-@contextmanager
-def _as_file(content: str) -> Iterator[str]:
-    """A file with this content, for as long as it is needed: `ssl` takes certificates of ours from files only. It is in
-    memory where the system has such files, since a proxy pod can write nowhere else."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("certificate")
-        try:
-            os.write(descriptor, content.encode())
-            yield f"/proc/self/fd/{descriptor}"
-        finally:
-            os.close(descriptor)
-    else:
-        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-            file.write(content)
-            file.flush()
-            yield file.name

@@ -638,6 +638,8 @@ def selecting(**selector: Any) -> dict[str, Any]:
     return {"allowedNamespaces": {"from": "Selector", "selector": selector}}
 
 
+TLS = {"certificateRefs": [{"name": "shop"}]}
+
 GATEWAY_SPECS: list[tuple[str, Any, bool]] = [
     ("absent spec", ABSENT, True),
     ("null spec", None, True),
@@ -699,6 +701,16 @@ GATEWAY_SPECS: list[tuple[str, Any, bool]] = [
     ("65 networks", {"trustedProxies": [f"10.0.0.{number}/32" for number in range(65)]}, False),
     ("PROXY protocol", {"proxyProtocol": True}, True),
     ("PROXY protocol as a version", {"proxyProtocol": 2}, False),
+    ("TLS", {"tls": {"certificateRefs": [{"name": "shop"}, {"name": "shop-2"}]}}, True),
+    ("TLS without a certificate", {"tls": {"certificateRefs": []}}, False),
+    ("TLS without a list", {"tls": {}}, False),
+    ("17 certificates", {"tls": {"certificateRefs": [{"name": f"c{number}"} for number in range(17)]}}, False),
+    ("a certificate of another namespace", {"tls": {"certificateRefs": [{"name": "a", "namespace": "b"}]}}, False),
+    ("a Secret's name that is none", {"tls": {"certificateRefs": [{"name": "Shop"}]}}, False),
+    ("TLS behind the PROXY protocol", {"tls": TLS, "proxyProtocol": True}, False),
+    ("TLS without the PROXY protocol", {"tls": TLS, "proxyProtocol": False}, True),
+    ("TLS on a port that is taken", {"tls": TLS, "service": {"port": 443}}, False),
+    ("TLS beside another port", {"tls": TLS, "service": {"port": 8080}}, True),
     ("drain", {"drain": {"period": "30s"}}, True),
     ("bad drain", {"drain": {"period": "-1s"}}, False),
     ("empty allowedNamespaces", {"allowedNamespaces": {}}, True),

@@ -180,6 +180,17 @@ def test_apis_use_labelled_secrets_of_their_namespace_only(store: Store) -> None
     }
 
 
+def test_a_gateway_uses_labelled_secrets_too(store: Store) -> None:
+    metadata = {"name": "edge", "namespace": "shop", "uid": "g", "resourceVersion": "1"}
+    store.put(SSE_GATEWAYS, {"metadata": metadata, "spec": {"tls": {"certificateRefs": [{"name": "ably"}]}}})
+    assert store.put(SECRETS, secret(version=2)) == {"shop/edge"}
+    gateway = store.gateway("shop/edge")
+    assert gateway
+    assert list(store.usable(SECRETS, [gateway])) == ["shop/ably"]
+    assert store.put(SECRETS, secret(version=3, usable=False)) == {"shop/edge"}
+    assert store.usable(SECRETS, [gateway]) == {}
+
+
 def test_a_namespaces_labels_concern_gateways_in_it_and_those_it_attaches_to(store: Store) -> None:
     store.put(SSE_APIS, api(version=1, gatewayRef={"name": "edge", "namespace": "infra"}))
     gateway = {"metadata": {"name": "own", "namespace": "shop", "uid": "g", "resourceVersion": "1"}, "spec": {}}

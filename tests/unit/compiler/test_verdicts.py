@@ -108,6 +108,8 @@ def test_every_reason_of_a_gateway_is_given_as_the_table_says(row: Reason) -> No
     judged, gateway = compiled(), GATEWAY
     if row.accepted != "True":
         judged = replace(judged, accepted=Verdict("Accepted", row.accepted, row.name, "why"))
+    elif row.resolved_refs != "True":
+        judged = replace(judged, resolved_refs=Verdict("ResolvedRefs", row.resolved_refs, row.name, "why"))
     if row.name == "ScaledToZero":
         gateway = read_sse_gateway({"metadata": {"name": "default", "namespace": "shop"}, "spec": {"replicas": 0}})
     failure = "quota exceeded" if row.name == "ApplyFailed" else ""

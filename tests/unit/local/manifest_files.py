@@ -1,6 +1,9 @@
 """Manifests for the tests of the local mode."""
 
+import json
 from pathlib import Path
+
+import trustme
 
 
 def sse_api(
@@ -16,6 +19,19 @@ def sse_gateway(name: str, namespace: str = "default", spec: str = "{}") -> str:
     """An SseGateway; `spec` in YAML's flow style."""
     metadata = f"{{name: {name}, namespace: {namespace}}}"
     return f"apiVersion: sse-gateway.dev/v1alpha1\nkind: SseGateway\nmetadata: {metadata}\nspec: {spec}\n"
+
+
+def certificate(name: str, issued: trustme.LeafCert) -> str:
+    """A Secret of the type kubernetes.io/tls in the namespace default."""
+    chain = "".join(each.bytes().decode() for each in issued.cert_chain_pems)
+    document = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "labels": {"sse-gateway.dev/use": "true"}},
+        "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": chain, "tls.key": issued.private_key_pem.bytes().decode()},
+    }
+    return json.dumps(document) + "\n"
 
 
 def write(file: Path, *documents: str) -> str:

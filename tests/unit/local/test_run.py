@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import trustme
 
 from sse_operator.local.demo_source import DemoSource
-from unit.local.manifest_files import sse_api, sse_gateway, write
+from unit.local.manifest_files import certificate, sse_api, sse_gateway, write
 
 AUTH = {"Authorization": aiohttp.encode_basic_auth("demo", "demo")}
 
@@ -108,6 +110,24 @@ async def test_from_a_file_to_events_and_a_clean_end(source: DemoSource, tmp_pat
         assert '"event":"stream_open"' in err
         assert '"event":"stream_close"' in err
         assert "Traceback" not in err
+
+
+async def test_tls_with_a_certificate_from_a_file(source: DemoSource, tmp_path: Path) -> None:
+    authority, port = trustme.CA(), free_port()
+    tls = ssl.create_default_context()
+    authority.configure_trust(tls)
+    write(tmp_path / "api.yaml", sse_api("ably", "/ably", source.url("news")))
+    write(tmp_path / "gateway.yaml", sse_gateway("default", spec="{tls: {certificateRefs: [{name: events}]}}"))
+    write(tmp_path / "secret.yaml", certificate("events", authority.issue_cert("localhost")))
+    async with sse_gateway_run("-f", str(tmp_path), "--listen", ":0", "--listen-tls", f":{port}") as running:
+        await running.told("default/ably")
+        async with (
+            aiohttp.ClientSession(headers=AUTH) as session,
+            session.get(f"https://localhost:{port}/ably", ssl=tls) as response,
+        ):
+            assert response.status == 200
+            source.publish("news", "hello")
+            assert await event_id(response) == "id: 1"
 
 
 @pytest.mark.parametrize("poll", [False, True])

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import trustme
 
 from sse_operator.command import main
-from unit.local.manifest_files import sse_api, sse_gateway, write
+from unit.local.manifest_files import certificate, sse_api, sse_gateway, write
 
 
 def validate(capsys: pytest.CaptureFixture[str], *sources: object) -> tuple[int, list[str]]:
@@ -231,3 +232,12 @@ def test_a_secret_whose_content_cannot_be_used(tmp_path: Path, capsys: pytest.Ca
     assert "18: Secret/ably: data.token: must be base64: write it plain in stringData instead" in faults
     faults = faults_of(capsys, tmp_path, sse_api("a", "/a", more=CREDENTIALS), secret(data="stringData: {token: 5}"))
     assert "18: Secret/ably: stringData.token: must be a string: put it in quotes" in faults
+
+
+def test_a_certificate_that_a_gateway_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    authority = trustme.CA()
+    gateway = sse_gateway("default", spec="{tls: {certificateRefs: [{name: events}]}}")
+    (fault,) = faults_of(capsys, tmp_path, gateway)
+    assert fault.startswith("4: SseGateway/default: spec.tls.certificateRefs[0]: Secret default/events does not exist")
+    secret = certificate("events", authority.issue_cert("events.example"))
+    assert validate(capsys, write(tmp_path / "apis.yaml", gateway, secret))[0] == 0

@@ -19,6 +19,12 @@ def test_inside_the_cluster_it_is_the_service() -> None:
     assert urls(service={"port": 8080}) == ["http://sse-default.shop.svc:8080"]
 
 
+def test_with_tls_it_is_another_port_of_the_service() -> None:
+    tls = {"certificateRefs": [{"name": "events"}]}
+    inside = "sse-default.shop.svc"
+    assert urls(tls=tls, service={"port": 8080}) == [f"https://{inside}", f"http://{inside}:8080"]
+
+
 def test_outside_it_is_the_ingress_first() -> None:
     hosts = ["events.example.com", "*.example.com"]
     assert urls(ingress={"hosts": hosts}) == ["http://events.example.com", "http://sse-default.shop.svc"]
