@@ -437,6 +437,7 @@ class Exchanges:
                 changes=route.response_changes.then(account.cors),
                 of_drain=functools.partial(of_drain, route.api.stream.on_drain, request.head.method),
                 heartbeat=route.api.stream.heartbeat,
+                tells_failure=route.api.stream.on_upstream_failure == "Event",
                 redirected=inquiry.redirected if upstream.follow_redirects else None,
                 diverted=divert,
             )

@@ -134,7 +134,7 @@ class Sharing(Generic[A]):
             request.connection,
             stream.hub,
             route.api.timeouts,
-            settings.slow_consumer,
+            settings,
             self._deadlines,
             account,
             functools.partial(of_drain, settings.on_drain, request.head.method),

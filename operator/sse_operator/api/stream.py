@@ -119,6 +119,10 @@ class StreamSpec(StreamDefaults):
     """Relay: each client has a connection to upstream, and gets what it sends, byte for byte. Shared: GET requests that
     upstream could not tell apart share one, as far as its responses may be shared, and get whole events. Default
     Relay."""
+    on_upstream_failure: Literal["Abort", "Event"] | None = None
+    """What a client gets when upstream breaks an event stream off, or a timeout does. Abort: its connection breaks.
+    Event: the event `gateway-error` with a JSON problem comes first, where one may stand; for clients such as
+    EventSource, which see no more than the break. Default Abort."""
     shared: SharedSpec | None = None
     """How a connection is shared; with mode Shared only."""
     slow_consumer: SlowConsumerSpec | None = None

@@ -25,6 +25,7 @@ def stream_of(own: StreamSpec | None, defaults: StreamDefaults | None) -> Stream
         close_on_removal=_first(own.close_on_removal, defaults.close_on_removal, True),
         close_on_change=_first(own.close_on_change, defaults.close_on_change, False),
         on_drain=own.on_drain or defaults.on_drain,
+        on_upstream_failure=own.on_upstream_failure or "Abort",
     )
 
 

@@ -47,3 +47,5 @@ class Stream(ConfigModel):
     """Whether open streams end when the entry is not what they started with."""
     on_drain: OnDrain | None = None
     """How open streams end when the proxy is stopped. None: `Finish` after POST, else `Close`."""
+    on_upstream_failure: Literal["Abort", "Event"] = "Abort"
+    """Whether an event tells why, where upstream's fault ends a stream and one may stand; it is broken off anyway."""

@@ -1,6 +1,6 @@
 """What happens after the response head.
 
 `framing` (where an upstream body ends), `boundary` (where an event ends), `deadlines` (timeouts without timers),
-`close` (why streams end), `pace` (silences that come near the idle timeout), `relay` (bytes from one connection to the
-other).
+`close` (why streams end), `failure` (what tells a client that it was upstream's fault), `pace` (silences that come near
+the idle timeout), `relay` (bytes from one connection to the other).
 """

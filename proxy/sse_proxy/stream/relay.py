@@ -10,7 +10,8 @@ Everything that decides how an exchange ends lives here:
   Content-Length, are missing; a body that ends with the connection is ended by a reset.
 - While so many bytes wait for the client that upstream is held back, `timeouts.idle` stands still.
 
-The one thing that is ever added is the heartbeat, `HEARTBEAT`, after a silence, where it can hurt nobody: in a 200 of
+What is ever added, where it was asked for, is an event about upstream's failure before such an end (`failure`), and the
+heartbeat, `HEARTBEAT`, after a silence, where it can hurt nobody: in a 200 of
 unencoded text/event-stream in chunks, behind upstream's first byte, at an event boundary, as a chunk of its own between
 two whole ones, while nothing else waits for the client. It is no byte of upstream's: `timeouts.idle` takes no notice.
 """
@@ -34,6 +35,7 @@ from sse_proxy.stream.boundary import EventBoundary
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import TICK, Deadlines
 from sse_proxy.stream.ending import Ending, parting
+from sse_proxy.stream.failure import FAILURE_CHUNKS
 from sse_proxy.stream.framing import LAST_CHUNK, BodyDecoder, chunk
 from sse_proxy.stream.pace import NEAR
 from sse_proxy.upstream.pool import Lease
@@ -93,6 +95,7 @@ class Relay:
         "_reset_at",
         "_stream",
         "_taken",
+        "_tells_failure",
         "_timeouts",
         "_until_close",
         "_waiting_since",
@@ -121,12 +124,14 @@ class Relay:
         changes: FieldChanges,
         of_drain: Callable[[float, float], Ending],
         heartbeat: float | None = None,
+        tells_failure: bool = False,
         redirected: Callable[[ResponseHead], bool] | None = None,
         diverted: Callable[[ResponseHead, Lease], bool] | None = None,
     ) -> None:
         """`ended` is called once, when nothing is left to do; `changes` are those of the response's header fields;
         `of_drain` tells the end when the proxy is drained, from the times that `drain` is given;
-        `heartbeat` is after how many silent seconds the client gets one; `redirected` judges a response head first:
+        `heartbeat` is after how many silent seconds the client gets one; `tells_failure`, whether an event comes before
+        an end that is upstream's fault; `redirected` judges a response head first:
         True, and the client gets nothing of this response; `diverted` does so next, and with True it has taken the
         connection as well."""
         self.client = client
@@ -141,6 +146,7 @@ class Relay:
         self._changes = changes
         self._of_drain = of_drain
         self._heartbeat = heartbeat
+        self._tells_failure = tells_failure
         self._quiet_since = 0.0
         """When there was, or might have been, the last heartbeat."""
         self._redirected = redirected
@@ -236,6 +242,7 @@ class Relay:
         self._may_add = self._boundary is not None and self._chunked and head.status == 200
         if not self._may_add:
             self._heartbeat = None
+            self._tells_failure = False
         self.client.head_sent = True
         self.client.send(
             response_head(
@@ -352,6 +359,8 @@ class Relay:
         """Break the response off, for a reason that is not a clean end."""
         if self.reason is not None:
             return
+        if self._tells_failure and self._may_part() and (told := FAILURE_CHUNKS.get(reason)) is not None:
+            self.client.send(told)
         self.reason = reason
         self._keep_alive = False
         self._release(reuse=False)

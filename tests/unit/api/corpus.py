@@ -596,6 +596,15 @@ STREAMS_GOOD: list[Any] = [
     *({"onDrain": value} for value in ("Close", "Reconnect", "Finish")),
 ]
 
+ONE_APIS_STREAM_GOOD: list[Any] = [
+    *({"onUpstreamFailure": value} for value in ("Abort", "Event")),
+]
+
+ONE_APIS_STREAM_BAD: list[Any] = [
+    {"onUpstreamFailure": "Close"},
+    {"onUpstreamFailure": True},
+]
+
 SHARED_GOOD: list[Any] = [
     {"mode": "Relay"},
     {"mode": "Shared", "heartbeat": "15s"},
@@ -767,8 +776,8 @@ def cases() -> Iterator[Case]:
         is_good = any(value is each for each in STREAMS_GOOD)
         yield Case(f"stream={value!r:.90}", "SseApi", api_spec(stream=value), is_good)
         yield Case(f"gateway: defaults.stream={value!r:.90}", "SseGateway", {"defaults": {"stream": value}}, is_good)
-    for value in (*SHARED_GOOD, *SHARED_BAD):
-        is_good = any(value is each for each in SHARED_GOOD)
+    for value in (*ONE_APIS_STREAM_GOOD, *ONE_APIS_STREAM_BAD, *SHARED_GOOD, *SHARED_BAD):
+        is_good = any(value is each for each in (*ONE_APIS_STREAM_GOOD, *SHARED_GOOD))
         yield Case(f"stream={value!r:.90}", "SseApi", api_spec(stream=value), is_good)
     for value in (*CORS_GOOD, *CORS_BAD):
         is_good = any(value is each for each in CORS_GOOD)

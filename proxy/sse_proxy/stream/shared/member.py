@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from sse_proxy.config import SlowConsumer, Timeouts
+from sse_proxy.config import Stream, Timeouts
 from sse_proxy.listener import ClientConnection
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import TICK, Deadlines
 from sse_proxy.stream.ending import Ending, parting
+from sse_proxy.stream.failure import FAILURE_CHUNKS
 from sse_proxy.stream.framing import chunk
 from sse_proxy.stream.relay import HEARTBEAT, Observer
 from sse_proxy.stream.shared.hub import Hub, Portion
@@ -38,6 +39,7 @@ class Member:
         "_policy",
         "_stalled_since",
         "_taken",
+        "_tells_failure",
         "_timeouts",
         "_waiting",
         "_waiting_size",
@@ -55,7 +57,7 @@ class Member:
         client: ClientConnection,
         hub: Hub[Member],
         timeouts: Timeouts,
-        policy: SlowConsumer,
+        settings: Stream,
         deadlines: Deadlines,
         observer: Observer,
         of_drain: Callable[[float, float], Ending],
@@ -65,7 +67,8 @@ class Member:
         self.client = client
         self._hub = hub
         self._timeouts = timeouts
-        self._policy = policy
+        self._policy = settings.slow_consumer
+        self._tells_failure = settings.on_upstream_failure == "Event"
         self._deadlines = deadlines
         self._observer = observer
         self._of_drain = of_drain
@@ -172,6 +175,8 @@ class Member:
         """Break the response off behind what was written."""
         if self.reason is not None:
             return
+        if self._tells_failure and not self._waiting and (told := FAILURE_CHUNKS.get(reason)) is not None:
+            self.client.send(told)
         self.reason = reason
         self._hub.leave(self)
         self._waiting.clear()
