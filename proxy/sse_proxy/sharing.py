@@ -74,7 +74,7 @@ class Sharing(Generic[A]):
                 if outcome is Outcome.PRIVATE:
                     await self._exchanging.ask(inquiry, account)
                 return
-            outcome = await lead.outcome(inquiry, lambda stream: self._join(stream, inquiry, account))
+            outcome = await lead.outcome(lambda stream: self._join(stream, inquiry, account))
             if outcome is Outcome.PRIVATE:
                 await self._exchanging.ask(inquiry, account)
             if outcome is not Outcome.ABANDONED:
@@ -91,9 +91,7 @@ class Sharing(Generic[A]):
             if shareable(head):
                 stream = self._open(asked, key, head, lease)
                 self._join(stream, inquiry, account)
-                for join in tuple(lead.followers.values()):
-                    join(stream)
-                lead.settle(Outcome.JOINED)
+                lead.joined(stream)
                 return True
             lead.settle(Outcome.PRIVATE)
             again = inquiry.request.get(LAST_EVENT_ID.lower()) is not None

@@ -67,6 +67,7 @@ async def test_only_whole_events(gateway: Gateway, origin: Origin) -> None:
         pytest.param(["Cookie: a=1"], ["Cookie: a=2"], id="cookies"),
         pytest.param(["X-Tenant: a"], ["X-Tenant: b"], id="any header"),
         pytest.param(["X-A: 1", "X-A: 2"], ["X-A: 1"], id="a header twice"),
+        pytest.param(["X-A: 1"], ["X-A: 1", "Connection: X-A"], id="a header that does not go upstream"),
     ],
 )
 async def test_what_upstream_could_tell_apart_is_not_shared(
@@ -281,6 +282,36 @@ async def test_upstream_is_given_up(gateway: Gateway, origin: Origin) -> None:
     assert await client.rest() == (chunk(b"retry: 20\ndata: 1\n\n"), "fin")
     assert 2 < next(calls) < 9
     assert await gateway.closed() == "upstream_error"
+
+
+async def test_an_upstream_that_names_no_delay_is_not_asked_without_end(gateway: Gateway, origin: Origin) -> None:
+    calls = itertools.count()
+
+    async def once(call: Call) -> None:
+        if not next(calls):
+            await call.stream_head()
+            await call.event(b"retry: 0\ndata: 1\n\n")
+        call.reset()
+
+    origin.answer = once
+    gateway.load(shared(origin, shared=Shared(reconnect_for=0.4)))
+    client, _ = await ask(gateway)
+    await client.rest()
+    assert next(calls) < 12
+
+
+async def test_who_takes_nothing_is_sent_away_even_without_a_write_timeout(
+    gateway: Gateway, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sse_proxy.stream.shared.member._PARTING_PATIENCE", 0.2)
+    origin.answer = streaming
+    gateway.load(shared(origin, slow_consumer=SlowConsumer(buffer=100_000), timeouts={"write": None}))
+    stalled, _ = await ask(gateway)
+    stalled.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    call = await origin.call()
+    for _ in range(16):
+        await call.event(b"data: " + b"x" * (1 << 19) + b"\n\n")
+    assert await gateway.closed() == "slow_consumer"
 
 
 async def test_heartbeats_go_on_while_upstream_is_lost(gateway: Gateway, origin: Origin) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from sse_proxy.headers import is_encoded, is_event_stream
+from sse_proxy.headers import connection_options, is_encoded, is_event_stream
 from sse_proxy.inquiry import Inquiry
 from sse_proxy.upstream.response import ResponseHead
 
@@ -43,6 +43,8 @@ IGNORED = frozenset(
 )
 """Fields in which requests may differ and yet share. docs/streams.md lists them."""
 
+_PERSISTENCE = frozenset((b"close", b"keep-alive"))
+
 
 def sharing_key(inquiry: Inquiry) -> Hashable | None:
     """What requests that share have in common; None for one that never shares."""
@@ -53,7 +55,9 @@ def sharing_key(inquiry: Inquiry) -> Hashable | None:
     fields = tuple(
         sorted((lowered, value) for name, value in inquiry.fields if (lowered := name.lower()) not in ignored)
     )
-    return *inquiry.identity, fields
+    # What a client lists in Connection does not go upstream.
+    held_back = connection_options(inquiry.fields) - ignored - _PERSISTENCE
+    return *inquiry.identity, fields, held_back
 
 
 def shareable(head: ResponseHead) -> bool:

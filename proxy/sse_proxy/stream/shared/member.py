@@ -22,6 +22,9 @@ from sse_proxy.stream.shared.hub import Hub, Portion
 
 _HEARTBEAT_CHUNK = chunk(HEARTBEAT)
 
+_PARTING_PATIENCE = 60.0
+"""Seconds that a client may take nothing of what it is still to get, where the API sets no time."""
+
 
 class Member:
     """Takes a hub's events for one client, from `opened` on."""
@@ -235,12 +238,15 @@ class Member:
 
     def _stalled(self, now: float) -> bool:
         """Whether the client has taken no byte for `timeouts.write`."""
-        if self._stalled_since is None or self._timeouts.write is None:
+        patience = self._timeouts.write
+        if patience is None and self.reason is not None:
+            patience = _PARTING_PATIENCE
+        if self._stalled_since is None or patience is None:
             return False
         taken = self._bytes_taken()
         if taken > self._taken:
             self._stalled_since, self._taken = now, taken
-        return now >= self._stalled_since + self._timeouts.write
+        return now >= self._stalled_since + patience
 
     def _finish(self) -> None:
         self._deadlines.forget(self)

@@ -29,25 +29,34 @@ class Outcome(Enum):
 class Lead:
     """One who asks for all."""
 
-    __slots__ = ("followers", "found")
+    __slots__ = ("_followers", "found")
 
     def __init__(self) -> None:
-        self.followers: dict[object, Callable[[SharedStream], None]] = {}
+        self._followers: dict[asyncio.Task[object] | None, Callable[[SharedStream], None]] = {}
         """What is called for each who waits when there is a stream."""
         self.found: asyncio.Future[Outcome | UpstreamError] = asyncio.get_running_loop().create_future()
+
+    def joined(self, stream: SharedStream) -> None:
+        """There is a stream: those who wait join it."""
+        for task, join in tuple(self._followers.items()):
+            if task is None or not task.cancelling():
+                join(stream)
+        self.settle(Outcome.JOINED)
 
     def settle(self, outcome: Outcome | UpstreamError) -> None:
         """Tell those who wait; only the first word counts."""
         if not self.found.done():
             self.found.set_result(outcome)
 
-    async def outcome(self, who: object, join: Callable[[SharedStream], None]) -> Outcome:
-        """Wait; `join` is called if there is a stream. Raises UpstreamError."""
-        self.followers[who] = join
+    async def outcome(self, join: Callable[[SharedStream], None]) -> Outcome:
+        """Wait; `join` is called if there is a stream, unless the task that waits is being cancelled: its client has
+        gone. Raises UpstreamError."""
+        task = asyncio.current_task()
+        self._followers[task] = join
         try:
             found = await asyncio.shield(self.found)
         finally:
-            self.followers.pop(who, None)
+            self._followers.pop(task, None)
         if isinstance(found, UpstreamError):
             raise found
         return found

@@ -36,6 +36,9 @@ STEADY = 10.0
 LONGEST_DELAY = 30.0
 """Seconds that the doubled delays reach."""
 
+SHORTEST_DELAY = 0.02
+"""Seconds between two attempts, whatever upstream named."""
+
 
 class Asker(Protocol):
     """Who can ask upstream once more."""
@@ -162,7 +165,7 @@ class SharedStream:
             return
 
     def _delay(self) -> float:
-        wanted = FIRST_DELAY if self.hub.retry is None else self.hub.retry
+        wanted = FIRST_DELAY if self.hub.retry is None else max(self.hub.retry, SHORTEST_DELAY)
         doubled: float = max(wanted, min(LONGEST_DELAY, wanted * 2**self._attempts))
         return doubled * random.uniform(0.75, 1.25)  # noqa: S311
 
