@@ -111,19 +111,21 @@ class Clients:
         self.name = name
         self._image = image
 
-    def start(self, url: str, *, streams: int, publish: str = "", rate: float = 2.0) -> None:
-        """Start them, and return when all stream."""
-        script = {"stream_client.py": CLIENT.read_text()}
+    def start(self, url: str, *, streams: int, publish: str = "", rate: float = 2.0, authority: str = "") -> None:
+        """Start them, and return when all stream. `authority`: the certificate (PEM) of whom they trust, where not as
+        the image does."""
+        files = {"stream_client.py": CLIENT.read_text(), **({"ca.crt": authority} if authority else {})}
         arguments = ["/client/stream_client.py", url, f"--streams={streams}", f"--rate={rate}"]
         if publish:
             arguments.append(f"--publish={publish}")
         container = {
             "command": ["/opt/sse-gateway/bin/python", *arguments],
+            "env": [{"name": "SSL_CERT_FILE", "value": "/client/ca.crt"}] if authority else [],
             "volumeMounts": [{"name": "client", "mountPath": "/client"}],
         }
-        volume = {"name": "client", "configMap": {"name": "stream-client"}}
+        volume = {"name": "client", "configMap": {"name": f"{self.name}-client"}}
         self.namespace.apply(
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stream-client"}, "data": script},
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{self.name}-client"}, "data": files},
             pod(self.name, self._image, container, [volume]),
         )
         self.namespace.kubectl("wait", f"pod/{self.name}", "--for=condition=Ready", "--timeout=60s")
