@@ -47,6 +47,7 @@ from sse_proxy.contract.plan import Basic as Basic
 from sse_proxy.contract.plan import Keyless as Keyless
 from sse_proxy.contract.plan import KeySource as KeySource
 from sse_proxy.contract.plan import Plan as Plan
+from sse_proxy.contract.stream import OnClientDisconnect as OnClientDisconnect
 from sse_proxy.contract.stream import OnDrain as OnDrain
 from sse_proxy.contract.stream import Shared as Shared
 from sse_proxy.contract.stream import SlowConsumer as SlowConsumer

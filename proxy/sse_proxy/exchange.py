@@ -31,7 +31,7 @@ from sse_proxy.route import EMPTY, Route, RoutingTable
 from sse_proxy.sharing import Divert, Sharing
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import Deadlines
-from sse_proxy.stream.ending import Ending, of_drain
+from sse_proxy.stream.ending import Ending
 from sse_proxy.stream.framing import LAST_CHUNK, chunk
 from sse_proxy.stream.live import LiveExchanges
 from sse_proxy.stream.relay import Relay
@@ -89,6 +89,7 @@ class Exchange:
         "head_after",
         "host",
         "id",
+        "left_after",
         "method",
         "route",
         "started",
@@ -126,6 +127,8 @@ class Exchange:
         self.stream = False
         self.head_after: float | None = None
         self.first_byte_after: float | None = None
+        self.left_after: float | None = None
+        """When the client had gone, where its answer was read on."""
 
     def belongs_to(self, route: Route) -> None:
         """From now on it counts for this route's API."""
@@ -185,6 +188,10 @@ class Exchange:
         """The client was sent a heartbeat."""
         self._counts.heartbeats += 1
 
+    def client_left(self) -> None:
+        """The client has gone, and the rest of the answer is read for nobody."""
+        self.left_after = self._now() - self.started
+
     def relayed(self, reason: CloseReason, bytes_sent: int) -> None:
         """The response has ended."""
         self.leave()
@@ -196,13 +203,13 @@ class Exchange:
             counts.streams_active -= 1
             if self._of_consumer is not None:
                 self._of_consumer.streams_active -= 1
-            counts.closed[reason] += 1
+            counts.closed[CloseReason.CLIENT if self.left_after is not None else reason] += 1
             counts.lifetime.observe(now - self._opened)
             if reason is CloseReason.IDLE_TIMEOUT and self.route is not None:
                 self.route.pace.ended(now)
         self._write(
             "stream_close" if self.stream else "request",
-            {"reason": reason.value, "bytes": bytes_sent, **self._times(now)},
+            {**self._reasons(reason), "bytes": bytes_sent, **self._times(now)},
         )
 
     def refused(self, problem: Problem) -> None:
@@ -228,11 +235,18 @@ class Exchange:
     def _count_status(self) -> None:
         self._counts.requests[min((self.status or 0) // 100, 5)] += 1
 
+    def _reasons(self, reason: CloseReason) -> dict[str, object]:
+        """Why the exchange ended, and where its client had gone before, why the rest did."""
+        if self.left_after is None:
+            return {"reason": reason.value}
+        return {"reason": CloseReason.CLIENT.value, "rest": reason.value}
+
     def _times(self, now: float) -> dict[str, object]:
         return {
             "seconds": round(now - self.started, 3),
             "head_seconds": _rounded(self.head_after),
             "first_byte_seconds": _rounded(self.first_byte_after),
+            "left_seconds": _rounded(self.left_after),
         }
 
     def _write(self, event: str, members: dict[str, object]) -> None:
@@ -429,15 +443,14 @@ class Exchanges:
                 request.connection,
                 lease,
                 route.api.timeouts,
+                route.api.stream,
                 self._deadlines,
                 account,
                 self.ended,
+                method=request.head.method,
                 keep_alive=not (request.head.last or self.closing),
                 one_zero=request.head.one_zero,
                 changes=route.response_changes.then(account.cors),
-                of_drain=functools.partial(of_drain, route.api.stream.on_drain, request.head.method),
-                heartbeat=route.api.stream.heartbeat,
-                tells_failure=route.api.stream.on_upstream_failure == "Event",
                 redirected=inquiry.redirected if upstream.follow_redirects else None,
                 diverted=divert,
             )
@@ -447,7 +460,7 @@ class Exchanges:
                 _send(inquiry, relay, lease, place)
                 await relay.answer()
             except (asyncio.CancelledError, errors.BodyTooLargeError):
-                relay.client_lost()
+                relay.abandoned()
                 raise
             failure = relay.failure
             if failure is None and inquiry.place is not None and inquiry.moved(place):
@@ -536,6 +549,14 @@ class Exchanges:
         if relay.reason is not None and account.status is not None:
             account.relayed(relay.reason, relay.bytes_sent)
             relay.client.answered(keep_alive=relay.keep_alive)
+        elif relay.reason is not None and account.left_after is not None:
+            account.abandoned()
+
+    def close(self) -> None:
+        """The proxy stops: no connection is left, and what is read for nobody ends too."""
+        for response in self.live:
+            response.abandoned()
+        self.sharing.streams.close()
 
 
 def _too_large(size: int, api: Api) -> bool:

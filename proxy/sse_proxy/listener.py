@@ -78,6 +78,9 @@ class Downstream(Protocol):
     def client_lost(self) -> None:
         """The connection is gone."""
 
+    def abandoned(self) -> None:
+        """The connection is about to be closed at once, since the proxy stops."""
+
 
 Handler = Callable[[Request], Coroutine[Any, Any, None]]
 
@@ -211,9 +214,15 @@ class ClientConnection(asyncio.Protocol):
         if not self._busy:
             self.shut()
 
+    def release_handler(self) -> None:
+        """The current request's handler goes on even if the connection is lost."""
+        self._task = None
+
     async def abandon(self) -> None:
         """Close it at once, and wait for its handler's end."""
         task = self._task
+        if self.downstream is not None:
+            self.downstream.abandoned()
         if self._transport is not None:
             self._transport.abort()
         if task is not None:

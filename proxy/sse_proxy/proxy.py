@@ -215,7 +215,7 @@ class Proxy:
             self._admin_accepting.close()
         if self._admin_server is not None:
             await self._admin_server.shutdown(1.0)
-        self._exchanges.sharing.streams.close()
+        self._exchanges.close()
         await self._prober.close()
         await self._pool.close()
         self._passwords.close()

@@ -99,6 +99,45 @@ class SlowConsumerSpec(ApiModel):
     """Bytes of events that may wait for one client. Default 256Ki."""
 
 
+MAX_DURATION_MESSAGE = "maxDuration must be from 1s to 24h"
+FINISH_MESSAGE = "maxDuration goes with policy: Finish"
+
+
+def _max_duration(value: str) -> str:
+    if not 1 <= seconds_of(value) <= 86400:
+        raise ValueError(MAX_DURATION_MESSAGE)
+    return value
+
+
+class OnClientDisconnectSpec(ApiModel):
+    """What becomes of upstream's answer when its client goes away."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            CEL_RULES: [
+                {
+                    "rule": "!has(self.maxDuration) || (duration(self.maxDuration) >= duration('1s') && "
+                    "duration(self.maxDuration) <= duration('24h'))",
+                    "message": MAX_DURATION_MESSAGE,
+                },
+                {"rule": "!has(self.maxDuration) || self.policy == 'Finish'", "message": FINISH_MESSAGE},
+            ]
+        }
+    )
+
+    policy: Literal["Cancel", "Finish"]
+    """Cancel: upstream's connection is closed at once. Finish: an answer to POST whose request upstream has got is read
+    to its end and dropped, for accounting; others are cancelled."""
+    max_duration: Annotated[Duration, AfterValidator(_max_duration)] | None = None
+    """How long it is read for nobody; with Finish only. Default 5m."""
+
+    @model_validator(mode="after")
+    def _where_it_finishes(self) -> OnClientDisconnectSpec:
+        if self.policy != "Finish" and self.max_duration is not None:
+            raise ValueError(FINISH_MESSAGE)
+        return self
+
+
 class StreamSpec(StreamDefaults):
     """What happens to event streams, beyond relaying their bytes."""
 
@@ -123,6 +162,8 @@ class StreamSpec(StreamDefaults):
     """What a client gets when upstream breaks an event stream off, or a timeout does. Abort: its connection breaks.
     Event: the event `gateway-error` with a JSON problem comes first, where one may stand; for clients such as
     EventSource, which see no more than the break. Default Abort."""
+    on_client_disconnect: OnClientDisconnectSpec | None = None
+    """What becomes of upstream's answer when its client goes away. Default Cancel."""
     shared: SharedSpec | None = None
     """How a connection is shared; with mode Shared only."""
     slow_consumer: SlowConsumerSpec | None = None

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from sse_operator.api.fields import seconds_of
 from sse_operator.api.limits import bytes_of
-from sse_operator.api.stream import SharedSpec, SlowConsumerSpec, StreamDefaults, StreamSpec
-from sse_proxy.config import Shared, SlowConsumer, Stream
+from sse_operator.api.stream import OnClientDisconnectSpec, SharedSpec, SlowConsumerSpec, StreamDefaults, StreamSpec
+from sse_proxy.config import OnClientDisconnect, Shared, SlowConsumer, Stream
 
 T = TypeVar("T")
 
@@ -26,7 +26,14 @@ def stream_of(own: StreamSpec | None, defaults: StreamDefaults | None) -> Stream
         close_on_change=_first(own.close_on_change, defaults.close_on_change, False),
         on_drain=own.on_drain or defaults.on_drain,
         on_upstream_failure=own.on_upstream_failure or "Abort",
+        on_client_disconnect=_on_client_disconnect(own.on_client_disconnect),
     )
+
+
+def _on_client_disconnect(spec: OnClientDisconnectSpec | None) -> OnClientDisconnect:
+    if spec is None or spec.policy == "Cancel":
+        return OnClientDisconnect()
+    return OnClientDisconnect(policy="Finish", max_duration=seconds_of(spec.max_duration or "5m"))
 
 
 def _shared(spec: SharedSpec) -> Shared:

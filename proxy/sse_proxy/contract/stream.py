@@ -33,6 +33,28 @@ class SlowConsumer(ConfigModel):
     """Bytes that may wait for one client."""
 
 
+class Replay(ConfigModel):
+    """What of a shared stream is kept for clients that come back."""
+
+    events: Annotated[int, Field(ge=1)] = 1000
+    max_age: Seconds | None = 300.0
+    bytes: Annotated[int, Field(ge=1)] = 1_048_576
+    query_parameter: str | None = None
+    """Where a client may say the last event's id, beside the header field Last-Event-ID."""
+    on_miss: Literal["Live", "All", "Resync"] = "Live"
+    """Where a client begins whose missed events cannot be told."""
+    ids: Literal["Upstream", "Generate"] = "Upstream"
+    """Whether events without an id get one."""
+
+
+class OnClientDisconnect(ConfigModel):
+    """What becomes of upstream's answer to a POST when its client goes away."""
+
+    policy: Literal["Cancel", "Finish"] = "Cancel"
+    max_duration: Seconds = 300.0
+    """For which the rest is read, with `Finish`."""
+
+
 class Stream(ConfigModel):
     """What the proxy does with event streams beyond relaying their bytes."""
 
@@ -49,3 +71,4 @@ class Stream(ConfigModel):
     """How open streams end when the proxy is stopped. None: `Finish` after POST, else `Close`."""
     on_upstream_failure: Literal["Abort", "Event"] = "Abort"
     """Whether an event tells why, where upstream's fault ends a stream and one may stand; it is broken off anyway."""
+    on_client_disconnect: OnClientDisconnect = OnClientDisconnect()

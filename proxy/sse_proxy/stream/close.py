@@ -23,6 +23,8 @@ class CloseReason(StrEnum):
     """The client took no byte for `timeouts.write`."""
     SLOW_CONSUMER = "slow_consumer"
     """So much of a shared stream waited for the client as may."""
+    FINISH_TIMEOUT = "finish_timeout"
+    """Without its client, an answer took longer than `onClientDisconnect.maxDuration`: only in the log, as `rest`."""
     LIMIT = "limit"
     """The client sent more than a limit lets it, while its response was under way."""
     DRAIN = "drain"

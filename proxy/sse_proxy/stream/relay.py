@@ -27,14 +27,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sse_proxy import errors
-from sse_proxy.config import Timeouts
+from sse_proxy.config import Stream, Timeouts
 from sse_proxy.field_changes import FieldChanges
 from sse_proxy.headers import is_encoded, is_event_stream, response_head
 from sse_proxy.listener import ClientConnection
 from sse_proxy.stream.boundary import EventBoundary
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import TICK, Deadlines
-from sse_proxy.stream.ending import Ending, parting
+from sse_proxy.stream.ending import Ending, of_drain, parting
 from sse_proxy.stream.failure import FAILURE_CHUNKS
 from sse_proxy.stream.framing import LAST_CHUNK, BodyDecoder, chunk
 from sse_proxy.stream.pace import NEAR
@@ -63,6 +63,9 @@ class Observer(Protocol):
     def heartbeat(self) -> None:
         """The client was sent a heartbeat."""
 
+    def client_left(self) -> None:
+        """The client has gone, and the rest of the answer is read for nobody."""
+
 
 class Relay:
     """Receives one exchange's response; see the module's head."""
@@ -83,16 +86,18 @@ class Relay:
         "_keep_alive",
         "_last",
         "_lease",
+        "_left",
         "_may_add",
+        "_method",
         "_near_idle",
         "_observer",
-        "_of_drain",
         "_one_zero",
         "_opened",
         "_quiet_since",
         "_redirected",
         "_released",
         "_reset_at",
+        "_settings",
         "_stream",
         "_taken",
         "_tells_failure",
@@ -115,23 +120,20 @@ class Relay:
         client: ClientConnection,
         lease: Lease,
         timeouts: Timeouts,
+        settings: Stream,
         deadlines: Deadlines,
         observer: Observer,
         ended: Callable[[Relay], None],
         *,
+        method: bytes,
         keep_alive: bool,
         one_zero: bool,
         changes: FieldChanges,
-        of_drain: Callable[[float, float], Ending],
-        heartbeat: float | None = None,
-        tells_failure: bool = False,
         redirected: Callable[[ResponseHead], bool] | None = None,
         diverted: Callable[[ResponseHead, Lease], bool] | None = None,
     ) -> None:
-        """`ended` is called once, when nothing is left to do; `changes` are those of the response's header fields;
-        `of_drain` tells the end when the proxy is drained, from the times that `drain` is given;
-        `heartbeat` is after how many silent seconds the client gets one; `tells_failure`, whether an event comes before
-        an end that is upstream's fault; `redirected` judges a response head first:
+        """`ended` is called once, when nothing is left to do; `method` is the client's; `changes` are those of the
+        response's header fields; `redirected` judges a response head first:
         True, and the client gets nothing of this response; `diverted` does so next, and with True it has taken the
         connection as well."""
         self.client = client
@@ -144,9 +146,10 @@ class Relay:
         self._keep_alive = keep_alive and not one_zero
         self._one_zero = one_zero
         self._changes = changes
-        self._of_drain = of_drain
-        self._heartbeat = heartbeat
-        self._tells_failure = tells_failure
+        self._method = method
+        self._settings = settings
+        self._heartbeat = settings.heartbeat
+        self._tells_failure = settings.on_upstream_failure == "Event"
         self._quiet_since = 0.0
         """When there was, or might have been, the last heartbeat."""
         self._redirected = redirected
@@ -154,6 +157,8 @@ class Relay:
         self._opened: float | None = None
         self._last = 0.0
         self._held = False
+        self._left = False
+        """Whether the rest is read without a client."""
         self._chunked = self._until_close = False
         self._decoder: BodyDecoder | None = None
         self._boundary: EventBoundary | None = None
@@ -334,16 +339,39 @@ class Relay:
             self._lease.connection.take()
 
     def client_lost(self) -> None:
+        if self.reason is None and self._finishes():
+            self._go_on_without_client()
+        else:
+            self.abandoned()
+
+    def abandoned(self) -> None:
+        """Nobody needs the response any more."""
         if self.reason is None:
             self.reason = CloseReason.CLIENT
         self._release(reuse=False)
         self._finish()
 
+    def _finishes(self) -> bool:
+        """Whether the answer is read to its end without a client."""
+        policy = self._settings.on_client_disconnect.policy
+        return policy == "Finish" and self._method == b"POST" and self.request_complete and not self.finished
+
+    def _go_on_without_client(self) -> None:
+        """What is written to the connection that is gone is dropped there."""
+        self._left = True
+        self._heartbeat = self._redirected = None
+        self.client.release_handler()
+        self._observer.client_left()
+        if self._held:
+            self.client_takes()
+        by = self._deadlines.now() + self._settings.on_client_disconnect.max_duration
+        self.end_by(Ending(by, by, CloseReason.FINISH_TIMEOUT))
+
     # Ends that are the gateway's.
 
     def drain(self, start: float, by: float) -> None:
         """End as the API's onDrain says: its turn comes at the time `start`, and at the time `by` nothing is left."""
-        self.end_by(self._of_drain(start, by))
+        self.end_by(of_drain(self._settings.on_drain, self._method, start, by))
 
     def end_by(self, ending: Ending) -> None:
         """End it so. What has to end earlier already, does."""
@@ -351,7 +379,7 @@ class Relay:
             return
         self._ending = ending
         self._keep_alive = False
-        if self._opened is not None:
+        if self._opened is not None or self._left:
             # The next look finds when to end.
             self._deadlines.watch(self, self._deadlines.now())
 
@@ -438,10 +466,12 @@ class Relay:
 
     def _look_waiting_for_head(self, now: float) -> float | None:
         since, timeout = self._waiting_upstream_since, self._timeouts.response
-        if since is None or timeout is None:
-            return None
-        if now < since + timeout:
-            return since + timeout
+        times = [] if since is None or timeout is None else [since + timeout]
+        if self._left and self._ending is not None:
+            times.append(self._ending.by)
+        at = min(times, default=None)
+        if at is None or now < at:
+            return at
         self._fail(errors.UpstreamResponseTimeoutError("no response head in time"))
         return None
 

@@ -598,11 +598,19 @@ STREAMS_GOOD: list[Any] = [
 
 ONE_APIS_STREAM_GOOD: list[Any] = [
     *({"onUpstreamFailure": value} for value in ("Abort", "Event")),
+    {"onClientDisconnect": {"policy": "Cancel"}},
+    {"onClientDisconnect": {"policy": "Finish"}},
+    *({"onClientDisconnect": {"policy": "Finish", "maxDuration": value}} for value in ("1s", "5m", "24h")),
 ]
 
 ONE_APIS_STREAM_BAD: list[Any] = [
     {"onUpstreamFailure": "Close"},
     {"onUpstreamFailure": True},
+    {"onClientDisconnect": "Finish"},
+    {"onClientDisconnect": {}},
+    {"onClientDisconnect": {"policy": "Finish", "for": "5m"}},
+    {"onClientDisconnect": {"policy": "Cancel", "maxDuration": "5m"}},
+    *({"onClientDisconnect": {"policy": "Finish", "maxDuration": value}} for value in ("0s", "999ms", "25h", 300)),
 ]
 
 SHARED_GOOD: list[Any] = [

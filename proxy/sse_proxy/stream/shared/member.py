@@ -157,6 +157,9 @@ class Member:
             self.bytes_sent += portion.size
             self.client.send(portion.framed)
 
+    def abandoned(self) -> None:
+        self.client_lost()
+
     def client_lost(self) -> None:
         if self.reason is None:
             self.reason = CloseReason.CLIENT
