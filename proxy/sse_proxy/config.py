@@ -49,6 +49,7 @@ from sse_proxy.contract.plan import KeySource as KeySource
 from sse_proxy.contract.plan import Plan as Plan
 from sse_proxy.contract.stream import OnClientDisconnect as OnClientDisconnect
 from sse_proxy.contract.stream import OnDrain as OnDrain
+from sse_proxy.contract.stream import Replay as Replay
 from sse_proxy.contract.stream import Shared as Shared
 from sse_proxy.contract.stream import SlowConsumer as SlowConsumer
 from sse_proxy.contract.stream import Stream as Stream

@@ -35,7 +35,8 @@ from sse_proxy.stream.ending import Ending
 from sse_proxy.stream.framing import LAST_CHUNK, chunk
 from sse_proxy.stream.live import LiveExchanges
 from sse_proxy.stream.relay import Relay
-from sse_proxy.stream.shared.key import sharing_key
+from sse_proxy.stream.shared.catch_up import Found
+from sse_proxy.stream.shared.key import as_shared
 from sse_proxy.stream.shared.member import Member
 from sse_proxy.upstream.connection import Receiver
 from sse_proxy.upstream.endpoints import Endpoint
@@ -192,6 +193,10 @@ class Exchange:
         """The client has gone, and the rest of the answer is read for nobody."""
         self.left_after = self._now() - self.started
 
+    def resumed(self, found: Found) -> None:
+        """The client has come back to a shared stream, with what it missed or without."""
+        self._counts.replays[found] += 1
+
     def relayed(self, reason: CloseReason, bytes_sent: int) -> None:
         """The response has ended."""
         self.leave()
@@ -330,9 +335,9 @@ class Exchanges:
             self._answer_options(request, account, admitted)
             return
         try:
-            shared = admitted.route.api.stream.mode == "Shared"
-            if shared and (key := sharing_key(admitted)) is not None:
-                await self.sharing.answer(admitted, account, key)
+            if (shared := as_shared(admitted)) is not None:
+                inquiry, key = shared
+                await self.sharing.answer(inquiry, account, key)
             else:
                 await self.ask(admitted, account)
         except errors.UpstreamError as error:

@@ -7,10 +7,15 @@ on it (RFC 9110, section 9.2.2).
 
 from __future__ import annotations
 
+import re
+from urllib.parse import quote_from_bytes
+
 from sse_proxy import headers
+from sse_proxy.config import KeySource
 from sse_proxy.errors import UpstreamError
 from sse_proxy.field_changes import UNCHANGED
 from sse_proxy.forwarded import Via
+from sse_proxy.plans import sources
 from sse_proxy.plans.plan import RawFields
 from sse_proxy.request import Request
 from sse_proxy.route import Route
@@ -24,6 +29,9 @@ REPLAYABLE_BODY = 64 * 1024
 """Bytes of a body that are kept, so that it can be sent once more."""
 
 LAST_EVENT_ID = b"Last-Event-ID"
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+"""What may not stand in a field."""
 
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 
@@ -69,6 +77,20 @@ class Inquiry:
         if last_event_id:
             fields.append((LAST_EVENT_ID, last_event_id))
         return Inquiry(self.request, self._via, self.route, self._rest, self._query, fields)
+
+    @property
+    def last_event_id(self) -> bytes:
+        """Of the event that the client had last; empty: it says nothing."""
+        return next((value for name, value in self._fields if name.lower() == LAST_EVENT_ID.lower()), b"")
+
+    def with_last_event_id_of(self, parameter: str) -> Inquiry:
+        """The same, with what a query parameter says in the field Last-Event-ID; what that says itself counts more."""
+        source = KeySource(query_parameter=parameter)
+        found = sources.find(source, self._fields, self._query)
+        fields, query = sources.without((source,), self._fields, self._query)
+        if found is not None and not self.last_event_id:
+            fields = [*fields, (LAST_EVENT_ID, quote_from_bytes(found).encode() if _CONTROL.search(found) else found)]
+        return Inquiry(self.request, self._via, self.route, self._rest, query or None, fields)
 
     async def keep_body(self) -> None:
         """Wait for a body that is small enough to be kept. Raises RequestBrokenError."""

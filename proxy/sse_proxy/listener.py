@@ -19,7 +19,7 @@ import math
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -159,6 +159,12 @@ class ClientConnection(asyncio.Protocol):
         transport = self._transport
         if transport is not None and not transport.is_closing():
             transport.write(data)
+
+    def send_all(self, parts: Sequence[bytes]) -> None:
+        """Write these, one after the other, without making one of them."""
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.writelines(parts)
 
     @property
     def unsent(self) -> int:

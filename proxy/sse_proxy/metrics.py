@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from sse_proxy.stream.close import CloseReason
+from sse_proxy.stream.shared.catch_up import Found
 
 _HEAD_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _LIFETIME_BOUNDS = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
@@ -86,6 +87,7 @@ class ApiCounts:
         "heartbeats",
         "lifetime",
         "refused",
+        "replays",
         "requests",
         "response_bytes",
         "streams_active",
@@ -106,6 +108,8 @@ class ApiCounts:
         self.consumers: dict[str, ConsumerCounts] = {}
         """By name, those whom the plan let in; at most `MOST_CONSUMERS` have counts of their own."""
         self.response_bytes = 0
+        self.replays = dict.fromkeys(Found, 0)
+        """Clients that came back to a shared stream, by what became of what they missed."""
         self.heartbeats = 0
         """Comments that the gateway added to streams."""
         self.head = Histogram(_HEAD_BOUNDS)
@@ -187,6 +191,11 @@ class Counts(Collector):
         heartbeats = CounterMetricFamily(
             "sse_gateway_heartbeats", "Heartbeats that silent streams were given.", labels=["api"]
         )
+        replays = CounterMetricFamily(
+            "sse_gateway_replays",
+            "Clients that came back to a shared stream with the id that they had last, by what they got.",
+            labels=["api", "result"],
+        )
         head = HistogramMetricFamily(
             "sse_gateway_response_head_seconds", "From a request to upstream's response head.", labels=["api"]
         )
@@ -220,6 +229,9 @@ class Counts(Collector):
                 closed.add_metric([key, close_reason.value], count)
             sent.add_metric([key], counts.response_bytes)
             heartbeats.add_metric([key], counts.heartbeats)
+            for found, count in counts.replays.items():
+                if count:
+                    replays.add_metric([key, found.value], count)
             head.add_metric([key], counts.head.buckets(), counts.head.total)
             first.add_metric([key], counts.first_byte.buckets(), counts.first_byte.total)
             lifetime.add_metric([key], counts.lifetime.buckets(), counts.lifetime.total)
@@ -235,6 +247,7 @@ class Counts(Collector):
             closed,
             sent,
             heartbeats,
+            replays,
             head,
             first,
             lifetime,

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validat
 
 from sse_operator.api.fields import CEL_RULES, Duration, Rule, cel_of, ruled, seconds_of
 from sse_operator.api.http import HEADER_NAME_RULES
-from sse_operator.api.limits import SIZE_RULES, Size
 from sse_operator.api.model import ApiModel
+from sse_operator.api.replay import Bound, ReplaySpec
 
 HEARTBEAT_MESSAGE = "heartbeat must be from 1s to 1h, or 0s for none"
 
@@ -20,7 +20,7 @@ HEARTBEAT_RULE: dict[str, JsonValue] = {
     "message": HEARTBEAT_MESSAGE,
 }
 
-SHARED_MESSAGE = "shared and slowConsumer go with mode: Shared"
+SHARED_MESSAGE = "shared, slowConsumer and replay go with mode: Shared"
 
 IGNORED_RULE = Rule(
     r"^(?i:authorization|cookie|proxy-authorization|host|origin)$",
@@ -80,22 +80,13 @@ class SharedSpec(ApiModel):
     asked for. Default none."""
 
 
-BUFFER_RULES = (
-    *SIZE_RULES,
-    Rule(r"^0", "must be above 0", forbids=True),
-)
-
-
 class SlowConsumerSpec(ApiModel):
     """What becomes of a client that takes the events of a shared stream too slowly."""
 
     policy: Literal["Disconnect", "DropOldest"] | None = None
     """Disconnect: its connection is broken off, behind whole events. DropOldest: the oldest events that wait for it are
     dropped, and a comment says how many. Default Disconnect."""
-    buffer: (
-        Annotated[Size, Field(json_schema_extra=cel_of(BUFFER_RULES, "size")), AfterValidator(ruled(BUFFER_RULES))]
-        | None
-    ) = None
+    buffer: Bound | None = None
     """Bytes of events that may wait for one client. Default 256Ki."""
 
 
@@ -147,7 +138,7 @@ class StreamSpec(StreamDefaults):
                 HEARTBEAT_RULE,
                 {
                     "rule": "(has(self.mode) && self.mode == 'Shared') || "
-                    "(!has(self.shared) && !has(self.slowConsumer))",
+                    "(!has(self.shared) && !has(self.slowConsumer) && !has(self.replay))",
                     "message": SHARED_MESSAGE,
                 },
             ]
@@ -168,9 +159,12 @@ class StreamSpec(StreamDefaults):
     """How a connection is shared; with mode Shared only."""
     slow_consumer: SlowConsumerSpec | None = None
     """What becomes of clients that are too slow; with mode Shared only."""
+    replay: ReplaySpec | None = None
+    """What is kept for clients that come back; with mode Shared only. Default nothing."""
 
     @model_validator(mode="after")
     def _shared_where_used(self) -> StreamSpec:
-        if self.mode != "Shared" and (self.shared is not None or self.slow_consumer is not None):
+        shared_only = (self.shared, self.slow_consumer, self.replay)
+        if self.mode != "Shared" and any(each is not None for each in shared_only):
             raise ValueError(SHARED_MESSAGE)
         return self

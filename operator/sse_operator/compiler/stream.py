@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from sse_operator.api.fields import seconds_of
 from sse_operator.api.limits import bytes_of
+from sse_operator.api.replay import ReplaySpec
 from sse_operator.api.stream import OnClientDisconnectSpec, SharedSpec, SlowConsumerSpec, StreamDefaults, StreamSpec
-from sse_proxy.config import OnClientDisconnect, Shared, SlowConsumer, Stream
+from sse_proxy.config import OnClientDisconnect, Replay, Shared, SlowConsumer, Stream
 
 T = TypeVar("T")
 
@@ -22,6 +23,7 @@ def stream_of(own: StreamSpec | None, defaults: StreamDefaults | None) -> Stream
         mode=own.mode or "Relay",
         shared=_shared(own.shared or SharedSpec()),
         slow_consumer=_slow_consumer(own.slow_consumer or SlowConsumerSpec()),
+        replay=_replay(own.replay) if own.replay is not None else None,
         close_on_removal=_first(own.close_on_removal, defaults.close_on_removal, True),
         close_on_change=_first(own.close_on_change, defaults.close_on_change, False),
         on_drain=own.on_drain or defaults.on_drain,
@@ -47,6 +49,17 @@ def _shared(spec: SharedSpec) -> Shared:
 
 def _slow_consumer(spec: SlowConsumerSpec) -> SlowConsumer:
     return SlowConsumer(policy=spec.policy or "Disconnect", buffer=bytes_of(spec.buffer or "256Ki"))
+
+
+def _replay(spec: ReplaySpec) -> Replay:
+    return Replay(
+        events=spec.events or 1000,
+        max_age=seconds_of(spec.max_age or "5m") or None,
+        bytes=bytes_of(spec.bytes or "1Mi"),
+        query_parameter=spec.query_parameter,
+        on_miss=spec.on_miss or "Live",
+        ids=spec.ids or "Upstream",
+    )
 
 
 def _first(own: T | None, default: T | None, otherwise: T) -> T:

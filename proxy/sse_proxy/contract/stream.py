@@ -61,6 +61,8 @@ class Stream(ConfigModel):
     mode: Literal["Relay", "Shared"] = "Relay"
     shared: Shared = Shared()
     slow_consumer: SlowConsumer = SlowConsumer()
+    replay: Replay | None = None
+    """None: clients begin at what comes next."""
     heartbeat: Seconds | None = None
     """After so long a silence the client gets a comment, where one may stand; None: nothing is ever added."""
     close_on_removal: bool = True

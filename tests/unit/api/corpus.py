@@ -619,6 +619,9 @@ SHARED_GOOD: list[Any] = [
     {"mode": "Shared", "shared": {"gracePeriod": "0s", "maxAge": "0s", "reconnectFor": "0s"}},
     {"mode": "Shared", "shared": {"ignoredHeaders": ["X-Request-ID", "baggage"]}},
     {"mode": "Shared", "slowConsumer": {"policy": "DropOldest", "buffer": "64Ki"}},
+    {"mode": "Shared", "replay": {}},
+    {"mode": "Shared", "replay": {"events": 1, "maxAge": "0s", "bytes": "1"}},
+    {"mode": "Shared", "replay": {"queryParameter": "lastEventId", "onMiss": "Resync", "ids": "Generate"}},
 ]
 
 SHARED_BAD: list[Any] = [
@@ -632,6 +635,23 @@ SHARED_BAD: list[Any] = [
         for name in ("authorization", "Cookie", "ORIGIN", "a b")
     ),
     *({"mode": "Shared", "slowConsumer": value} for value in ({"policy": "Drop"}, {"buffer": "0"}, {"buffer": "x"})),
+    {"replay": {}},
+    {"mode": "Relay", "replay": {"events": 10}},
+    *(
+        {"mode": "Shared", "replay": value}
+        for value in (
+            {"events": 0},
+            {"events": 100_001},
+            {"events": "10"},
+            {"maxAge": 60},
+            {"bytes": "0"},
+            {"bytes": 1024},
+            {"queryParameter": ""},
+            {"queryParameter": "a b"},
+            {"onMiss": "live"},
+            {"ids": "Number"},
+        )
+    ),
 ]
 
 STREAMS_BAD: list[Any] = [

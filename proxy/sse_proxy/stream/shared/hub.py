@@ -1,27 +1,18 @@
 """What the clients of one shared stream are written. Sans-I/O.
 
 Everybody gets whole events only, in upstream's order, from the moment when they joined. The bytes of what one read of
-upstream completes are made once, as one chunk, and are the same object for every client.
+upstream completes are made once, and are the same object for every client.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
 from typing import Generic, Protocol, TypeVar
 
+from sse_proxy.config import Replay
 from sse_proxy.stream.framing import chunk
-from sse_proxy.stream.shared.events import EventSplitter
-
-
-@dataclass(frozen=True, slots=True)
-class Portion:
-    """Whole events, as clients are written them."""
-
-    framed: bytes
-    size: int
-    """Bytes without framing."""
-    events: int
-    """How many of them clients see."""
+from sse_proxy.stream.shared.events import Event, EventSplitter
+from sse_proxy.stream.shared.ring import Portion, Ring, as_sent_back
 
 
 class Taker(Protocol):
@@ -30,20 +21,33 @@ class Taker(Protocol):
     def write(self, portion: Portion) -> None: ...
 
 
+class Watcher(Protocol):
+    """Who wants to hear of ids."""
+
+    def appeared(self, id_: bytes) -> None:
+        """The ring has a new event with this id."""
+
+
 T = TypeVar("T", bound=Taker)
 
 
 class Hub(Generic[T]):
     """Who listens, and what was said."""
 
-    __slots__ = ("_everybody", "_members", "_splitter", "started")
+    __slots__ = ("_epoch", "_everybody", "_members", "_numbered", "_splitter", "ring", "started", "watchers")
 
-    def __init__(self) -> None:
+    def __init__(self, replay: Replay | None = None) -> None:
         self._members: set[T] = set()
         self._everybody: tuple[T, ...] | None = ()
         self._splitter = EventSplitter()
         self.started = False
         """Whether there was anything to write yet."""
+        self.ring = Ring(replay) if replay is not None else None
+        """What is kept for clients that come back."""
+        self.watchers: set[Watcher] = set()
+        self._epoch = secrets.token_urlsafe(9).encode() if replay is not None and replay.ids == "Generate" else b""
+        """What makes the ids of this hub's own unlike those of any other; empty: it gives none."""
+        self._numbered = 0
 
     def __len__(self) -> int:
         return len(self._members)
@@ -80,15 +84,48 @@ class Hub(Generic[T]):
         self._members.discard(member)
         self._everybody = None
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes, now: float) -> None:
         """Upstream said so."""
         events = self._splitter.feed(data)
-        whole = b"".join([event.data for event in events])
-        if whole:
-            self.started = True
+        if not events:
+            return
+        self.started = True
+        ids: list[bytes] = []
+        if self.ring is None:
+            whole = events[0].data if len(events) == 1 else b"".join([event.data for event in events])
             portion = Portion(chunk(whole), len(whole), sum(event.counts for event in events))
-            for member in self.members:
-                member.write(portion)
+        else:
+            portion = self._keep(self.ring, events, now, ids)
+        for member in self.members:
+            member.write(portion)
+        for id_ in ids:
+            for watcher in tuple(self.watchers):
+                watcher.appeared(id_)
+
+    def _keep(self, ring: Ring, events: list[Event], now: float, ids: list[bytes]) -> Portion:
+        """Put into the ring what clients see; all of it as one portion. The `ids` that came are added."""
+        portions = []
+        for event in events:
+            if self._epoch and event.counts and event.id is None:
+                event = self._number(event)
+            portion = Portion(chunk(event.data), len(event.data), int(event.counts))
+            portions.append(portion)
+            if event.counts or event.id is not None:
+                ring.add(portion, event.id, now)
+                if id_ := as_sent_back(event.id):
+                    ids.append(id_)
+        if len(portions) == 1:
+            return portions[0]
+        return Portion(
+            b"".join([portion.framed for portion in portions]),
+            sum(portion.size for portion in portions),
+            sum(portion.events for portion in portions),
+        )
+
+    def _number(self, event: Event) -> Event:
+        self._numbered += 1
+        id_ = b"%b-%d" % (self._epoch, self._numbered)
+        return Event(b"id: %b\n%b" % (id_, event.data), id_, counts=True)
 
     def upstream_lost(self) -> None:
         """What was not whole is dropped: upstream sends it again."""

@@ -46,11 +46,20 @@ IGNORED = frozenset(
 _PERSISTENCE = frozenset((b"close", b"keep-alive"))
 
 
-def sharing_key(inquiry: Inquiry) -> Hashable | None:
-    """What requests that share have in common; None for one that never shares."""
-    request = inquiry.request
+def as_shared(inquiry: Inquiry) -> tuple[Inquiry, Hashable] | None:
+    """The request without what is only this client's place in the stream, which is left in its Last-Event-ID; and what
+    requests that share have in common. None for one that never shares."""
+    request, settings = inquiry.request, inquiry.route.api.stream
+    if settings.mode != "Shared":
+        return None
     if request.head.method != b"GET" or request.body is not None or request.head.one_zero:
         return None
+    if settings.replay is not None and settings.replay.query_parameter is not None:
+        inquiry = inquiry.with_last_event_id_of(settings.replay.query_parameter)
+    return inquiry, _key(inquiry)
+
+
+def _key(inquiry: Inquiry) -> Hashable:
     ignored = IGNORED.union(name.encode() for name in inquiry.route.api.stream.shared.ignored_headers)
     fields = tuple(
         sorted((lowered, value) for name, value in inquiry.fields if (lowered := name.lower()) not in ignored)

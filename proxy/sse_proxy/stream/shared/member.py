@@ -3,12 +3,15 @@
 It is written whole events only, so that every moment is an event boundary. A client that does not take them costs the
 others nothing: what waits for it is bounded, and at the bound it is sent away (`Disconnect`), or the oldest of what
 waits is dropped and a comment says how much (`DropOldest`). Its end is never clean, but for a drain with `Reconnect`.
+
+One that comes back reads what it missed from the ring, as fast as its connection takes it. Only when it has all of it
+is it written what comes next: so nothing is queued for it, and nothing comes twice or out of order.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sse_proxy.config import Stream, Timeouts
 from sse_proxy.listener import ClientConnection
@@ -18,12 +21,22 @@ from sse_proxy.stream.ending import Ending, parting
 from sse_proxy.stream.failure import FAILURE_CHUNKS
 from sse_proxy.stream.framing import chunk
 from sse_proxy.stream.relay import HEARTBEAT, Observer
-from sse_proxy.stream.shared.hub import Hub, Portion
+from sse_proxy.stream.shared.catch_up import Beginning
+from sse_proxy.stream.shared.hub import Hub
+from sse_proxy.stream.shared.ring import Portion
 
 _HEARTBEAT_CHUNK = chunk(HEARTBEAT)
 
 _PARTING_PATIENCE = 60.0
 """Seconds that a client may take nothing of what it is still to get, where the API sets no time."""
+
+
+_READ_AT_ONCE = 64 * 1024
+"""Bytes that are read from the ring before the client's connection is looked at again."""
+
+
+def _dropped(events: int) -> bytes:
+    return chunk(b": %d events were dropped\n" % events)
 
 
 class Member:
@@ -40,6 +53,7 @@ class Member:
         "_of_drain",
         "_opened",
         "_policy",
+        "_position",
         "_stalled_since",
         "_taken",
         "_tells_failure",
@@ -81,8 +95,10 @@ class Member:
         self._full = False
         """Whether the client's connection takes no more for now."""
         self._waiting: deque[Portion] = deque()
-        """With DropOldest: what the connection is not given yet."""
+        """What the connection is not given yet: with DropOldest, and of what was caught up."""
         self._waiting_size = 0
+        self._position: int | None = None
+        """Where in the ring it goes on; None: it has all that there is."""
         self._dropped = 0
         self._stalled_since: float | None = None
         self._taken = 0
@@ -93,8 +109,8 @@ class Member:
         self.finished = False
         """Whether nothing is left to do for this client."""
 
-    def open(self, head: bytes) -> None:
-        """Send the response head, and join."""
+    def open(self, head: bytes, beginning: Beginning | None = None) -> None:
+        """Send the response head, and join: at what comes next, if not elsewhere."""
         self._opened = self._deadlines.now()
         self.client.downstream = self
         self.client.head_sent = True
@@ -102,11 +118,18 @@ class Member:
         self._observer.head_sent(200, stream=True)
         self._hub.join(self)
         self._deadlines.watch(self, self._next_look(self._opened))
+        if beginning is not None:
+            self._position = beginning.position
+            for portion in beginning.before:
+                self._wait(portion)
+            self._go_on()
 
     # From the hub.
 
     def write(self, portion: Portion) -> None:
         """Part of `Taker`."""
+        if self._position is not None:
+            return  # It is in the ring.
         if not self.bytes_sent:
             self._observer.first_byte()
         if self._full:
@@ -123,16 +146,50 @@ class Member:
             self.bytes_sent += portion.size
             self.client.send(portion.framed)
             return
-        self._waiting.append(portion)
-        self._waiting_size += len(portion.framed)
+        self._wait(portion)
         while self._waiting_size > self._policy.buffer and len(self._waiting) > 1:
             oldest = self._waiting.popleft()
             self._waiting_size -= len(oldest.framed)
             self._dropped += oldest.events
 
+    def _wait(self, portion: Portion) -> None:
+        self._waiting.append(portion)
+        self._waiting_size += len(portion.framed)
+
+    def _go_on(self) -> None:
+        """Give the connection what waits for it, and then what the ring has, as long as it takes something."""
+        while self._waiting and not self._full and self.reason is None:
+            portion = self._waiting.popleft()
+            self._waiting_size -= len(portion.framed)
+            self._send((portion,))
+        while self._position is not None and not self._full and self.reason is None:
+            self._read(self._position)
+
+    def _read(self, position: int) -> None:
+        ring = self._hub.ring
+        if ring is None:
+            self._position = None
+            return
+        if position < ring.start:
+            if self._policy.policy == "Disconnect":
+                self.end(CloseReason.SLOW_CONSUMER)
+                return
+            self.client.send(_dropped(ring.start - position))
+            position = ring.start
+        portions = ring.read(position, _READ_AT_ONCE)
+        self._position = position + len(portions) if portions else None
+        if portions:
+            self._send(portions)
+
+    def _send(self, portions: Sequence[Portion]) -> None:
+        if not self.bytes_sent:
+            self._observer.first_byte()
+        self.bytes_sent += sum([portion.size for portion in portions])
+        self.client.send_all([portion.framed for portion in portions])
+
     def heartbeat(self) -> None:
         """Nothing has come for some time."""
-        if self.reason is None and not self.client.unsent:
+        if self.reason is None and self._position is None and not self.client.unsent:
             self.client.send(_HEARTBEAT_CHUNK)
             self._observer.heartbeat()
 
@@ -149,13 +206,9 @@ class Member:
         self._full = False
         self._stalled_since = None
         if self._dropped and self.reason is None:
-            self.client.send(chunk(b": %d events were dropped\n" % self._dropped))
+            self.client.send(_dropped(self._dropped))
             self._dropped = 0
-        while self._waiting and not self._full and self.reason is None:
-            portion = self._waiting.popleft()
-            self._waiting_size -= len(portion.framed)
-            self.bytes_sent += portion.size
-            self.client.send(portion.framed)
+        self._go_on()
 
     def abandoned(self) -> None:
         self.client_lost()
@@ -203,7 +256,7 @@ class Member:
         elif self._stalled(now):
             self.end(CloseReason.WRITE_TIMEOUT)
         elif self._ending is not None and now >= self._ending.start:
-            if self._ending.reconnect and not self._waiting:
+            if self._ending.reconnect and not self._waiting and self._position is None:
                 self.client.send(parting())
             self.end(self._ending.reason)
         else:

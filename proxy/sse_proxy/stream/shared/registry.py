@@ -48,11 +48,12 @@ class Lead:
         if not self.found.done():
             self.found.set_result(outcome)
 
-    async def outcome(self, join: Callable[[SharedStream], None]) -> Outcome:
-        """Wait; `join` is called if there is a stream, unless the task that waits is being cancelled: its client has
-        gone. Raises UpstreamError."""
+    async def outcome(self, join: Callable[[SharedStream], None] | None = None) -> Outcome:
+        """Wait; `join` is called in the very moment when there is a stream, unless the task that waits is being
+        cancelled: its client has gone. Raises UpstreamError."""
         task = asyncio.current_task()
-        self._followers[task] = join
+        if join is not None:
+            self._followers[task] = join
         try:
             found = await asyncio.shield(self.found)
         finally:

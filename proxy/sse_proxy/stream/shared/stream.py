@@ -21,6 +21,7 @@ from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.stream.shared.hub import Hub
 from sse_proxy.stream.shared.key import shareable
 from sse_proxy.stream.shared.member import Member
+from sse_proxy.stream.shared.resumption import Resumptions
 from sse_proxy.upstream.connection import Receiver
 from sse_proxy.upstream.pool import Lease
 from sse_proxy.upstream.response import ResponseHead
@@ -63,7 +64,10 @@ class SharedStream:
         """`closed` is called once, when nobody can join any more."""
         self.head = head
         """The response head that clients get."""
-        self.hub: Hub[Member] = Hub()
+        self.hub: Hub[Member] = Hub(settings.replay)
+        self.resumptions = (
+            Resumptions(self.hub, settings.replay, asker, deadlines.now) if settings.replay is not None else None
+        )
         self.closed = False
         self.reconnects = 0
         self._lease: Lease | None = lease
@@ -74,7 +78,9 @@ class SharedStream:
         self._told = closed
         self._opened = self._last = deadlines.now()
         self._quiet_since = 0.0
-        self._empty_since: float | None = None
+        self._users = 0
+        """Clients that are here, or about to be."""
+        self._empty_since: float | None = self._opened
         self._lost_at: float | None = None
         """Since when there is no connection that something came on, or that held."""
         self._found_at = self._opened
@@ -92,14 +98,16 @@ class SharedStream:
         return not self.closed and (oldest is None or now < self._opened + oldest)
 
     def joined(self) -> None:
-        """A member has come."""
+        """A client has come, or will when it is known where it begins."""
+        self._users += 1
         if self._empty_since is not None:
             self._empty_since = None
             self._deadlines.watch(self, self._next_look())
 
     def left(self) -> None:
-        """A member has gone."""
-        if len(self.hub) or self.closed:
+        """It has gone."""
+        self._users -= 1
+        if self._users or self.closed:
             return
         if self._lease is None:
             self._close(CloseReason.UPSTREAM_ERROR)
@@ -121,7 +129,7 @@ class SharedStream:
         if self._lost_at is not None:
             self._lost_at, self._attempts = None, 0
         self._last = self._deadlines.now()
-        self.hub.feed(body)
+        self.hub.feed(body, self._last)
         if self.hub.overfull:
             _log.warning("a shared stream has an event that is too large")
             self._close(CloseReason.UPSTREAM_ERROR)
@@ -140,7 +148,7 @@ class SharedStream:
         now = self._deadlines.now()
         if self._lost_at is None or (self._answer is None and now >= self._found_at + STEADY):
             self._lost_at, self._attempts = now, 0
-        if not len(self.hub):
+        if not self._users:
             self._close(CloseReason.UPSTREAM_ERROR)
         elif self._reconnecting is None:
             self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
@@ -239,6 +247,8 @@ class SharedStream:
         if self._reconnecting is not None and self._reconnecting is not asyncio.current_task():
             self._reconnecting.cancel()
         self._release()
+        if self.resumptions is not None:
+            self.resumptions.close()
         self._told(self)
         for member in self.hub.members:
             member.end(reason)
