@@ -423,7 +423,7 @@ class Exchanges:
             await inquiry.keep_body()
         key = inquiry.affinity()
         tried: list[Endpoint] = []
-        while (endpoint := route.endpoints.choose(key, tried)) is not None:
+        while (endpoint := route.endpoints.choose(key, tried, inquiry.session)) is not None:
             account.endpoint = endpoint
             try:
                 return await self._relay(inquiry, account, endpoint, divert)
@@ -455,7 +455,7 @@ class Exchanges:
                 method=request.head.method,
                 keep_alive=not (request.head.last or self.closing),
                 one_zero=request.head.one_zero,
-                changes=route.response_changes.then(account.cors),
+                changes=inquiry.response_changes(endpoint.name).then(account.cors),
                 redirected=inquiry.redirected if upstream.follow_redirects else None,
                 diverted=divert,
             )

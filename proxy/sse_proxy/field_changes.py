@@ -18,11 +18,13 @@ class FieldChanges:
     """Lower-case names of fields that go no further."""
     added: tuple[tuple[bytes, bytes], ...] = ()
     """Names and values of fields that are put behind the others."""
+    extended: tuple[bytes, bytes] | None = None
+    """The lower-case name of a field of upstream's, and what is put behind its value."""
 
     def then(self, later: FieldChanges) -> FieldChanges:
         """These changes and then the later ones, as one."""
         kept = tuple(field for field in self.added if field[0].lower() not in later.dropped)
-        return FieldChanges(self.dropped | later.dropped, kept + later.added)
+        return FieldChanges(self.dropped | later.dropped, kept + later.added, later.extended or self.extended)
 
     def get(self, name: bytes) -> bytes | None:
         """The last value that is added of a field; `name` in lower case."""

@@ -143,6 +143,7 @@ def response_head(
             left_behind = _HOP_BY_HOP | connection_options(fields)
             break
     left_behind |= changes.dropped
+    extended, extension = changes.extended or (None, b"")
     lines = [b"HTTP/1.1 %d %b" % (status, phrase)]
     length_wanted = not chunked and not (bodiless and status == 204)
     for name, value in fields:
@@ -154,7 +155,7 @@ def response_head(
                 length_wanted = False
                 lines.append(name + b": " + (length.lstrip(b"0") or b"0"))
         elif lowered not in left_behind:
-            lines.append(name + b": " + value)
+            lines.append(name + b": " + (value + extension if value and lowered == extended else value))
     lines.extend(name + b": " + value for name, value in changes.added)
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")

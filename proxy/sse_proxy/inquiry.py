@@ -8,12 +8,13 @@ on it (RFC 9110, section 9.2.2).
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from urllib.parse import quote_from_bytes
 
 from sse_proxy import headers
 from sse_proxy.config import KeySource
 from sse_proxy.errors import UpstreamError
-from sse_proxy.field_changes import UNCHANGED
+from sse_proxy.field_changes import UNCHANGED, FieldChanges
 from sse_proxy.forwarded import Via
 from sse_proxy.plans import sources
 from sse_proxy.plans.plan import RawFields
@@ -23,6 +24,7 @@ from sse_proxy.stream.framing import LAST_CHUNK, chunk
 from sse_proxy.upstream.affinity import key_of
 from sse_proxy.upstream.redirects import Place, harmless, next_place
 from sse_proxy.upstream.response import ResponseHead
+from sse_proxy.upstream.session import marking, unmarked
 from sse_proxy.upstream.target import Target
 
 REPLAYABLE_BODY = 64 * 1024
@@ -39,7 +41,19 @@ _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 class Inquiry:
     """One request, on its way to an endpoint of its route."""
 
-    __slots__ = ("_fields", "_query", "_refusal", "_rest", "_sent", "_via", "kept", "place", "request", "route")
+    __slots__ = (
+        "_fields",
+        "_query",
+        "_refusal",
+        "_rest",
+        "_sent",
+        "_via",
+        "kept",
+        "place",
+        "request",
+        "route",
+        "session",
+    )
 
     def __init__(
         self, request: Request, via: Via, route: Route, rest: str, query: str | None, fields: RawFields
@@ -52,6 +66,10 @@ class Inquiry:
         self._rest = rest
         self._query = query
         self._fields = fields
+        self.session: bytes | None = None
+        """The mark of the endpoint that has its session."""
+        if (header := route.api.load_balancing.session_header) is not None:
+            self.session, self._fields = unmarked(header.encode(), fields)
         self._sent = False
         self._refusal: UpstreamError | None = None
         self.place: Place | None = None
@@ -129,6 +147,11 @@ class Inquiry:
         """What decides its endpoint where that is by ConsistentHash."""
         balancing = self.route.api.load_balancing
         return key_of(balancing.consistent_hash, self.request.fields, self._query, self._via.client)
+
+    def response_changes(self, endpoint: str) -> FieldChanges:
+        """Those of a response's fields, where the endpoint of this name answers."""
+        changes, header = self.route.response_changes, self.route.api.load_balancing.session_header
+        return changes if header is None else replace(changes, extended=(header.encode(), marking(endpoint)))
 
     def begin_at(self, target: Target) -> Place:
         """Make it at an endpoint."""

@@ -20,7 +20,7 @@ import pytest
 import sse_clients
 from clients.compatibility import Compatibility
 from proxy.harness import Gateway, Origin, api
-from sse_proxy.config import Endpoint, HashOn, LoadBalancing
+from sse_proxy.config import Endpoint, LoadBalancing
 
 PATIENCE = 90.0
 """Seconds for one client's cases."""
@@ -159,19 +159,18 @@ async def test_mcp(gateway: Gateway, compatibility: Compatibility) -> None:
     compatibility.found(MCP.name, MCP.version, direct, through)
 
 
-async def test_mcp_session_stays_at_one_of_two_endpoints(gateway: Gateway) -> None:
-    """The server makes up the session's id, so what is hashed is what the client brings from the first request on."""
+async def test_mcp_sessions_stay_at_the_one_of_two_endpoints_that_made_them(gateway: Gateway) -> None:
     command = MCP.command()
     async with mcp_server(command[0]) as (one, told_one), mcp_server(command[0]) as (other, told_other):
         endpoints = [Endpoint(name=f"e{port}", url=f"http://127.0.0.1:{port}/base") for port in (one, other)]
-        balancing = LoadBalancing(type="ConsistentHash", consistent_hash=HashOn(client_address=True))
-        gateway.load(api("", endpoints=tuple(endpoints), load_balancing=balancing))
+        gateway.load(api("", endpoints=tuple(endpoints), load_balancing=LoadBalancing(session_header="mcp-session-id")))
         host, port = gateway.proxy.listen_address
-        (got,) = await given(command, [f"http://{host}:{port}/sse"], {"session": "legacy"})
-        assert got["session"][-1] == ["end"]
-        asked = [told for told in (told_one(), told_other()) if told]
-    assert len(asked) == 1
-    assert {method for method, _ in asked[0]} == {"POST", "GET", "DELETE"}
+        sessions = {"one": "legacy", "other": "legacy"}
+        (got,) = await given(command, [f"http://{host}:{port}/sse"], sessions)
+        assert [got[session][-1] for session in sessions] == [["end"], ["end"]]
+        asked = told_one(), told_other()
+    for told in asked:
+        assert {method for method, _ in told} == {"POST", "GET", "DELETE"}
 
 
 def test_corpora_in_the_page(compatibility: Compatibility) -> None:

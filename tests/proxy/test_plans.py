@@ -104,6 +104,15 @@ async def test_keys_stand_where_the_plan_says(
     assert CANARY in call.line + str(call.fields)
 
 
+async def test_no_100_before_the_plan_has_passed(gateway: Gateway, origin: Origin) -> None:
+    load(gateway, keyed(origin, alice=CANARY))
+    waits = ("Content-Length: 5", "Expect: 100-continue")
+    response = await (await gateway.connect()).request("POST", "/sse", *waits)
+    assert (response.status, response.get("Connection")) == (401, "close")
+    response = await (await gateway.connect()).request("POST", "/sse", f"X-API-Key: {CANARY}", *waits)
+    assert response.status == 100
+
+
 async def test_no_key_and_a_wrong_one(gateway: Gateway, origin: Origin) -> None:
     load(gateway, keyed(origin, HEADER, PARAMETER, BEARER, alice=CANARY))
     challenges = ['ApiKey realm="/sse"', 'Bearer realm="/sse"']

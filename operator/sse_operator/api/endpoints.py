@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from sse_operator.api.credentials import ParameterName
 from sse_operator.api.fields import CEL_RULES, LabelName, Period, Rule, Target, cel_of, first_repeated, ruled
+from sse_operator.api.http import HEADER_NAME_RULES
 from sse_operator.api.model import ApiModel
 
 
@@ -20,7 +21,8 @@ class EndpointSpec(ApiModel):
     """URL of the endpoint, http or https. Its query parameters are fixed: a client adds others, it never replaces
     one."""
     weight: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
-    """Share of the requests relative to the other endpoints'; 0 takes it out. Default 1."""
+    """Share of the requests relative to the other endpoints'; 0 takes it out, but for sessions that it has. Default
+    1."""
     secondary: bool | None = None
     """True keeps it for when none of the others is healthy. Default false."""
 
@@ -117,22 +119,52 @@ class ConsistentHashSpec(ApiModel):
 HASH_TYPE_MESSAGE = "consistentHash goes with type: ConsistentHash, and this needs it"
 
 
+SESSION_HEADER_RULES = (
+    *HEADER_NAME_RULES,
+    Rule(
+        r"^(?i:set-cookie)$",
+        "must not be Set-Cookie: a cookie that an endpoint sets is more than its value",
+        forbids=True,
+    ),
+)
+
+SessionHeader = Annotated[
+    str,
+    Field(min_length=1, max_length=256, json_schema_extra=cel_of(SESSION_HEADER_RULES, "header name")),
+    AfterValidator(ruled(SESSION_HEADER_RULES)),
+]
+
+
+class SessionPersistenceSpec(ApiModel):
+    """Keeps a session at the endpoint that made it, whichever proxy its requests come to."""
+
+    header: SessionHeader
+    """Name of the header field in which the endpoint's response names the session and the client's later requests do,
+    such as Mcp-Session-Id. On its way to the client the name gets a mark of the endpoint at its end, which the endpoint
+    never sees."""
+
+
 class LoadBalancingSpec(ApiModel):
     """Which endpoint a request goes to."""
 
     model_config = ConfigDict(
         json_schema_extra={
             CEL_RULES: [
-                {"rule": "(self.type == 'ConsistentHash') == has(self.consistentHash)", "message": HASH_TYPE_MESSAGE}
+                {
+                    "rule": "(has(self.type) && self.type == 'ConsistentHash') == has(self.consistentHash)",
+                    "message": HASH_TYPE_MESSAGE,
+                }
             ]
         }
     )
 
-    type: Literal["RoundRobin", "Random", "LeastStreams", "ConsistentHash"]
+    type: Literal["RoundRobin", "Random", "LeastStreams", "ConsistentHash"] | None = None
     """All honour weights. RoundRobin: in turn. Random: any. LeastStreams: the one with the fewest open streams, as this
-    proxy sees it. ConsistentHash: the same one for the same value, in every proxy."""
+    proxy sees it. ConsistentHash: the same one for the same value, in every proxy. Default RoundRobin."""
     consistent_hash: ConsistentHashSpec | None = None
     """What of a request decides its endpoint; with ConsistentHash only."""
+    session_persistence: SessionPersistenceSpec | None = None
+    """Sessions that endpoints make stay where they were made; type is for requests without one. Default none."""
 
     @model_validator(mode="after")
     def _hash_where_used(self) -> LoadBalancingSpec:

@@ -58,6 +58,9 @@ class TimeoutsSpec(ApiModel):
 
 
 ONE_TARGET_MESSAGE = "needs exactly one of target and endpoints"
+SESSION_MESSAGE = (
+    "loadBalancing.sessionPersistence and stream.mode Shared exclude each other: a session is one client's"
+)
 
 
 class SseApiSpec(ApiModel):
@@ -65,7 +68,14 @@ class SseApiSpec(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            CEL_RULES: [{"rule": "has(self.target) != has(self.endpoints)", "message": ONE_TARGET_MESSAGE}]
+            CEL_RULES: [
+                {"rule": "has(self.target) != has(self.endpoints)", "message": ONE_TARGET_MESSAGE},
+                {
+                    "rule": "!(has(self.loadBalancing) && has(self.loadBalancing.sessionPersistence)"
+                    " && has(self.stream) && has(self.stream.mode) && self.stream.mode == 'Shared')",
+                    "message": SESSION_MESSAGE,
+                },
+            ]
         }
     )
 
@@ -121,6 +131,13 @@ class SseApiSpec(ApiModel):
     def _one_target(self) -> SseApiSpec:
         if (self.target is None) == (self.endpoints is None):
             raise ValueError(ONE_TARGET_MESSAGE)
+        return self
+
+    @model_validator(mode="after")
+    def _sessions_not_shared(self) -> SseApiSpec:
+        sessions = self.load_balancing is not None and self.load_balancing.session_persistence is not None
+        if sessions and self.stream is not None and self.stream.mode == "Shared":
+            raise ValueError(SESSION_MESSAGE)
         return self
 
 

@@ -31,9 +31,9 @@ def load_balancing_of(spec: SseApiSpec) -> LoadBalancing:
     given = spec.load_balancing
     if given is None:
         return LoadBalancing()
-    hashed = given.consistent_hash
+    hashed, sessions = given.consistent_hash, given.session_persistence
     return LoadBalancing(
-        type=given.type,
+        type=given.type or "RoundRobin",
         consistent_hash=None
         if hashed is None
         else HashOn(
@@ -42,6 +42,7 @@ def load_balancing_of(spec: SseApiSpec) -> LoadBalancing:
             cookie=hashed.cookie,
             client_address=True if hashed.client_address else None,
         ),
+        session_header=sessions.header.lower() if sessions is not None else None,
     )
 
 

@@ -41,6 +41,8 @@ class LoadBalancing(ConfigModel):
     type: Literal["RoundRobin", "Random", "LeastStreams", "ConsistentHash"] = "RoundRobin"
     consistent_hash: HashOn | None = None
     """With ConsistentHash only."""
+    session_header: str | None = None
+    """The lower-case name of the response field in which endpoints name the sessions that they make."""
 
 
 class ActiveCheck(ConfigModel):

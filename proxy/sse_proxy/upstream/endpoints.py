@@ -1,7 +1,8 @@
 """An entry's endpoints: which of them a request goes to, and what is known of each.
 
 A healthy primary comes first, then a healthy secondary. Where none is healthy, requests go to the primaries as if all
-were: a check that is wrong must not take an API down that works. What is known of an endpoint outlives the config that
+were: a check that is wrong must not take an API down that works. A session stays where it is while its endpoint is
+healthy, or none is; one whose weight is 0 keeps its sessions. What is known of an endpoint outlives the config that
 it was learned under, for as long as its name, its URL and how it is checked stay the same.
 """
 
@@ -14,6 +15,7 @@ from sse_proxy.config import Api, HealthCheck
 from sse_proxy.observations import Observations
 from sse_proxy.upstream.balancer import balancer_for
 from sse_proxy.upstream.health import Health
+from sse_proxy.upstream.session import mark_of
 from sse_proxy.upstream.target import Target
 
 UNHEALTHY = "EndpointUnhealthy"
@@ -80,6 +82,7 @@ class Endpoints:
             endpoint.belongs_to(self._tell, config.weight, config.secondary, target)
             self._by_identity[identity] = endpoint
         self._all = [endpoint for endpoint in self._by_identity.values() if endpoint.weight > 0]
+        self._by_mark = {mark_of(endpoint.name): endpoint for endpoint in self._by_identity.values()}
         self._tell()
 
     def __iter__(self) -> Iterator[Endpoint]:
@@ -88,8 +91,13 @@ class Endpoints:
     def __len__(self) -> int:
         return len(self._all)
 
-    def choose(self, key: bytes | None, tried: Collection[Endpoint] = ()) -> Endpoint | None:
-        """The endpoint for a request that hashes on `key`, none of those that it was `tried` at; None: no more."""
+    def choose(
+        self, key: bytes | None, tried: Collection[Endpoint] = (), session: bytes | None = None
+    ) -> Endpoint | None:
+        """The endpoint for a request that hashes on `key`, none of those that it was `tried` at; None: no more.
+        `session` is the mark of the one that has the request's session."""
+        if session is not None and (home := self._home(session)) is not None and home not in tried:
+            return home
         left = [endpoint for endpoint in self._all if endpoint not in tried] if tried else self._all
         if len(left) < 2:
             return left[0] if left else None
@@ -97,6 +105,13 @@ class Endpoints:
         primaries = [endpoint for endpoint in healthy if not endpoint.secondary]
         among = primaries or healthy or [endpoint for endpoint in left if not endpoint.secondary] or left
         return self._balancer.next(among, key)
+
+    def _home(self, session: bytes) -> Endpoint | None:
+        """The endpoint that has a session, while its health lets it be asked."""
+        home = self._by_mark.get(session)
+        if home is None or home.health.healthy or not any(each.health.healthy for each in self._all):
+            return home
+        return None
 
     def _tell(self) -> None:
         """What is to be said of the endpoints' health has perhaps changed."""

@@ -367,6 +367,8 @@ ENDPOINTS_BAD: list[Any] = [
     [{**ENDPOINT, "name": f"e{number}"} for number in range(33)],
 ]
 
+SESSIONS = {"sessionPersistence": {"header": "Mcp-Session-Id"}}
+
 OTHER_API_SPECS: list[tuple[str, Any, bool]] = [
     ("bare", api_spec(), True),
     ("absent spec", ABSENT, False),
@@ -380,6 +382,8 @@ OTHER_API_SPECS: list[tuple[str, Any, bool]] = [
     ("null target beside endpoints", api_spec(target=None, endpoints=[ENDPOINT]), True),
     ("null endpoints beside target", api_spec(endpoints=None), True),
     ("empty endpoints beside target", api_spec(endpoints=[]), False),
+    ("sessions of a relayed API", api_spec(loadBalancing=SESSIONS, stream={"mode": "Relay"}), True),
+    ("sessions of a shared stream", api_spec(loadBalancing=SESSIONS, stream={"mode": "Shared"}), False),
     ("unknown field", api_spec(timeout="70s"), False),
     ("unknown field that is null", api_spec(timeout=None), False),
     ("snake case", api_spec(context_path="/a"), False),

@@ -6,6 +6,12 @@ BALANCINGS_GOOD: list[Any] = [
     None,
     *({"type": name} for name in ("RoundRobin", "Random", "LeastStreams")),
     {"type": "RoundRobin", "consistentHash": None},
+    {},
+    {"type": None},
+    {"sessionPersistence": None},
+    {"sessionPersistence": {"header": "Mcp-Session-Id"}},
+    {"type": "LeastStreams", "sessionPersistence": {"header": "a" * 256}},
+    {"type": "ConsistentHash", "consistentHash": {"clientAddress": True}, "sessionPersistence": {"header": "X-S"}},
     *(
         {"type": "ConsistentHash", "consistentHash": hashed}
         for hashed in (
@@ -19,14 +25,29 @@ BALANCINGS_GOOD: list[Any] = [
 ]
 
 BALANCINGS_BAD: list[Any] = [
-    {},
     "RoundRobin",
     {"type": "roundRobin"},
     {"type": "Maglev"},
-    {"type": None},
     {"type": "ConsistentHash"},
     {"type": "ConsistentHash", "consistentHash": None},
     {"type": "RoundRobin", "consistentHash": {"header": "a"}},
+    {"consistentHash": {"header": "a"}},
+    *(
+        {"sessionPersistence": value}
+        for value in (
+            {},
+            "Mcp-Session-Id",
+            {"header": None},
+            {"header": ""},
+            {"header": "a b"},
+            {"header": "a:"},
+            {"header": "a" * 257},
+            {"header": "Set-Cookie"},
+            {"header": "connection"},
+            {"header": "content-length"},
+            {"cookie": "a"},
+        )
+    ),
     *(
         {"type": "ConsistentHash", "consistentHash": hashed}
         for hashed in (
