@@ -44,4 +44,6 @@ async def origin() -> AsyncIterator[Origin]:
 async def gateway() -> AsyncIterator[Gateway]:
     gateway = await harness.start()
     yield gateway
+    for client in gateway.clients:
+        await client.close()
     await gateway.proxy.stop()

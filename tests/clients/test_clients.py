@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-import os
 import re
 import shutil
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import sse_clients
 from clients.compatibility import Compatibility
+from clients.processes import Command, given, mcp_server
 from proxy.harness import Gateway, Origin, api
-from sse_proxy.config import Endpoint, LoadBalancing
-
-PATIENCE = 90.0
-"""Seconds for one client's cases."""
 
 EVENTS = {
     "every rule of the format": "/events/every",
@@ -54,8 +45,6 @@ ANSWERS = {
 }
 """What LLMs answer: the name of a model says which."""
 VERSIONS = {"a session by handshake": "legacy", "without a session": "2026-07-28"}
-
-Command = list[str | Path]
 
 
 @dataclass(frozen=True)
@@ -159,73 +148,5 @@ async def test_mcp(gateway: Gateway, compatibility: Compatibility) -> None:
     compatibility.found(MCP.name, MCP.version, direct, through)
 
 
-async def test_mcp_sessions_stay_at_the_one_of_two_endpoints_that_made_them(gateway: Gateway) -> None:
-    command = MCP.command()
-    async with mcp_server(command[0]) as (one, told_one), mcp_server(command[0]) as (other, told_other):
-        endpoints = [Endpoint(name=f"e{port}", url=f"http://127.0.0.1:{port}/base") for port in (one, other)]
-        gateway.load(api("", endpoints=tuple(endpoints), load_balancing=LoadBalancing(session_header="mcp-session-id")))
-        host, port = gateway.proxy.listen_address
-        sessions = {"one": "legacy", "other": "legacy"}
-        (got,) = await given(command, [f"http://{host}:{port}/sse"], sessions)
-        assert [got[session][-1] for session in sessions] == [["end"], ["end"]]
-        asked = told_one(), told_other()
-    for told in asked:
-        assert {method for method, _ in told} == {"POST", "GET", "DELETE"}
-
-
 def test_corpora_in_the_page(compatibility: Compatibility) -> None:
     compatibility.holds(compatibility.corpora())
-
-
-async def given(command: Command, bases: list[str], cases: dict[str, str]) -> list[dict[str, list[Any]]]:
-    """What a driver was given below each base, by case."""
-    arguments = [*bases, "--", *(word for case in cases.items() for word in case)]
-    driver = await asyncio.create_subprocess_exec(
-        *map(str, command), *arguments, stdout=asyncio.subprocess.PIPE, start_new_session=True
-    )
-    try:
-        async with asyncio.timeout(PATIENCE):
-            printed, _ = await driver.communicate()
-    finally:
-        _end(driver)
-    assert driver.returncode == 0
-    found: list[dict[str, list[Any]]] = [{} for _ in bases]
-    for line in map(json.loads, printed.splitlines()):
-        found[line["base"]][line["case"]] = line["got"]
-    assert [list(answers) for answers in found] == [list(cases)] * len(bases)
-    return found
-
-
-@contextlib.asynccontextmanager
-async def mcp_server(python: str | Path) -> AsyncIterator[tuple[int, Callable[[], list[tuple[str, list[str]]]]]]:
-    """An MCP server's port, and what it was asked since the last time that one asked: methods, with the names of the
-    headers that sessions and the protocol need."""
-    server = await asyncio.create_subprocess_exec(
-        python, sse_clients.DRIVERS / "python/mcp_server.py", stdout=asyncio.subprocess.PIPE, start_new_session=True
-    )
-    assert server.stdout is not None
-    lines: list[bytes] = []
-
-    async def read(stdout: asyncio.StreamReader) -> None:
-        while line := await stdout.readline():
-            lines.append(line)
-
-    def told() -> list[tuple[str, list[str]]]:
-        found = [(method, sorted(headers)) for method, headers in map(json.loads, lines)]
-        lines.clear()
-        return found
-
-    try:
-        async with asyncio.timeout(PATIENCE):
-            port = int(await server.stdout.readline())
-        reading = asyncio.create_task(read(server.stdout))
-        yield port, told
-        reading.cancel()
-    finally:
-        _end(server)
-        await server.wait()
-
-
-def _end(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
