@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 from sse_proxy.errors import UpstreamError
@@ -12,6 +12,7 @@ from sse_proxy.headers import response_head
 from sse_proxy.inquiry import Inquiry
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.stream.ending import of_drain
+from sse_proxy.stream.relay import Divert as Divert
 from sse_proxy.stream.relay import Observer
 from sse_proxy.stream.shared.catch_up import Beginning, Found
 from sse_proxy.stream.shared.key import shareable
@@ -24,8 +25,6 @@ from sse_proxy.upstream.response import ResponseHead
 
 REPLAY = b"SSE-Gateway-Replay"
 """The response field that says whether a client that came back gets what it missed."""
-
-Divert = Callable[[ResponseHead, Lease], bool]
 
 
 class Account(Observer, Protocol):

@@ -50,6 +50,10 @@ _RESET_PATIENCE = 5.0
 """Seconds that a client has to acknowledge the last bytes before its connection is reset anyway."""
 
 
+Divert = Callable[[ResponseHead, Lease], bool]
+"""Judges a response head: with True, it has taken the response and its connection."""
+
+
 class Observer(Protocol):
     """Who keeps count of an exchange."""
 
@@ -130,7 +134,7 @@ class Relay:
         one_zero: bool,
         changes: FieldChanges,
         redirected: Callable[[ResponseHead], bool] | None = None,
-        diverted: Callable[[ResponseHead, Lease], bool] | None = None,
+        diverted: Divert | None = None,
     ) -> None:
         """`ended` is called once, when nothing is left to do; `method` is the client's; `changes` are those of the
         response's header fields; `redirected` judges a response head first:

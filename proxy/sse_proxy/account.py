@@ -1,0 +1,232 @@
+"""The account of a request: what the log and the metrics say of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from sse_proxy import access_log
+from sse_proxy.field_changes import UNCHANGED, FieldChanges
+from sse_proxy.forwarded import Via
+from sse_proxy.limits.admission import Admission, address_key
+from sse_proxy.metrics import ApiCounts, ConsumerCounts
+from sse_proxy.path import RequestTarget
+from sse_proxy.plans import Consumer
+from sse_proxy.problem import Problem
+from sse_proxy.request import Request
+from sse_proxy.route import Route
+from sse_proxy.stream.close import CloseReason
+from sse_proxy.stream.shared.catch_up import Found
+from sse_proxy.upstream.endpoints import Endpoint
+
+
+class Account:
+    """One request's."""
+
+    __slots__ = (
+        "_counts",
+        "_log",
+        "_now",
+        "_of_consumer",
+        "_opened",
+        "address",
+        "client",
+        "consumer",
+        "cors",
+        "endpoint",
+        "entered",
+        "first_byte_after",
+        "head_after",
+        "host",
+        "id",
+        "left_after",
+        "method",
+        "route",
+        "started",
+        "status",
+        "stream",
+        "target",
+        "via",
+    )
+
+    def __init__(
+        self, request: Request, via: Via, counts: ApiCounts, now: Callable[[], float], log: access_log.Sink | None
+    ) -> None:
+        self._counts = counts
+        self._now = now
+        self._log = log
+        self._opened = 0.0
+        self.started = now()
+        self.id = secrets.token_hex(8)
+        self.method = request.head.method.decode()
+        self.via = via
+        self.client = via.client
+        self.address = ""
+        """Whom limits take the client for."""
+        self.entered: tuple[Admission, ...] = ()
+        """Where it is counted as being under way."""
+        self.host: str | None = None
+        self.target: RequestTarget | None = None
+        self.route: Route | None = None
+        self.consumer = Consumer()
+        self._of_consumer: ConsumerCounts | None = None
+        self.cors: FieldChanges = UNCHANGED
+        self.endpoint: Endpoint | None = None
+        """The one that is asked, or was the last."""
+        self.status: int | None = None
+        self.stream = False
+        self.head_after: float | None = None
+        self.first_byte_after: float | None = None
+        self.left_after: float | None = None
+        """When the client had gone, where its answer was read on."""
+
+    def belongs_to(self, route: Route) -> None:
+        """From now on it counts for this route's API."""
+        self.route, self._counts = route, route.counts
+
+    def admitted(self, consumer: Consumer) -> None:
+        """The plan lets it in."""
+        self.consumer = consumer
+        if consumer.name:
+            self._of_consumer = self._counts.consumer(consumer.name)
+            self._of_consumer.requests += 1
+
+    def enter(self, admissions: tuple[Admission, ...]) -> Problem | None:
+        """Come in, or why not. Nothing is counted then."""
+        self.address = address_key(self.client or "")
+        now = self._now()
+        for admission in admissions:
+            if (refusal := admission.refusal(self.address, self.consumer.name, now)) is not None:
+                return refusal
+        for admission in admissions:
+            admission.occupancy.enter(self.address, self.consumer.name)
+        self.entered = admissions
+        return None
+
+    def leave(self) -> None:
+        """It is no longer under way."""
+        for admission in self.entered:
+            admission.occupancy.leave(self.address, self.consumer.name)
+        self.entered = ()
+
+    def head_sent(self, status: int, *, stream: bool) -> None:
+        """Upstream's response head is on its way to the client."""
+        self._opened = self._now()
+        if self.endpoint is not None:
+            self.endpoint.answered(status)
+        self.head_after = self._opened - self.started
+        self.status, self.stream = status, stream
+        self._counts.head.observe(self.head_after)
+        if stream:
+            self._counts.streams_active += 1
+            if self._of_consumer is not None:
+                self._of_consumer.streams_active += 1
+            self._write("stream_open", {})
+
+    def first_byte(self) -> None:
+        """The first byte of the body is on its way to the client."""
+        self.first_byte_after = self._now() - self.started
+        if self.stream:
+            self._counts.first_byte.observe(self.first_byte_after)
+
+    def paused(self, seconds: float) -> None:
+        """Bytes came after a silence that was within a tenth of the idle timeout."""
+        if self.stream and self.route is not None:
+            self.route.pace.paused(seconds, self._now())
+
+    def heartbeat(self) -> None:
+        """The client was sent a heartbeat."""
+        self._counts.heartbeats += 1
+
+    def client_left(self) -> None:
+        """The client has gone, and the rest of the answer is read for nobody."""
+        self.left_after = self._now() - self.started
+
+    def resumed(self, found: Found) -> None:
+        """The client has come back to a shared stream, with what it missed or without."""
+        self._counts.replays[found] += 1
+
+    def relayed(self, reason: CloseReason, bytes_sent: int) -> None:
+        """The response has ended."""
+        self.leave()
+        now = self._now()
+        counts = self._counts
+        counts.response_bytes += bytes_sent
+        self._count_status()
+        if self.stream:
+            counts.streams_active -= 1
+            if self._of_consumer is not None:
+                self._of_consumer.streams_active -= 1
+            counts.closed[CloseReason.CLIENT if self.left_after is not None else reason] += 1
+            counts.lifetime.observe(now - self._opened)
+            if reason is CloseReason.IDLE_TIMEOUT and self.route is not None:
+                self.route.pace.ended(now)
+        self._write(
+            "stream_close" if self.stream else "request",
+            {**self._reasons(reason), "bytes": bytes_sent, **self._times(now)},
+        )
+
+    def refused(self, problem: Problem) -> None:
+        """The gateway answered itself."""
+        self.leave()
+        self.status = problem.status
+        self._counts.refused[problem.reason] = self._counts.refused.get(problem.reason, 0) + 1
+        self._count_status()
+        self._write("request", {"reason": problem.reason, **self._times(self._now())})
+
+    def options_answered(self, status: int, reason: str) -> None:
+        """The gateway answered a question about what may be asked."""
+        self.status = status
+        self._count_status()
+        self._write("request", {"reason": reason, **self._times(self._now())})
+
+    def abandoned(self) -> None:
+        """The client went away before there was a response."""
+        self.leave()
+        self._count_status()
+        self._write("request", {"reason": CloseReason.CLIENT.value, **self._times(self._now())})
+
+    def _count_status(self) -> None:
+        self._counts.requests[min((self.status or 0) // 100, 5)] += 1
+
+    def _reasons(self, reason: CloseReason) -> dict[str, object]:
+        """Why the exchange ended, and where its client had gone before, why the rest did."""
+        if self.left_after is None:
+            return {"reason": reason.value}
+        return {"reason": CloseReason.CLIENT.value, "rest": reason.value}
+
+    def _times(self, now: float) -> dict[str, object]:
+        return {
+            "seconds": round(now - self.started, 3),
+            "head_seconds": _rounded(self.head_after),
+            "first_byte_seconds": _rounded(self.first_byte_after),
+            "left_seconds": _rounded(self.left_after),
+        }
+
+    def _write(self, event: str, members: dict[str, object]) -> None:
+        if self._log is None:
+            return
+        api = self.route.api if self.route is not None else None
+        self._log(
+            access_log.line(
+                event,
+                {
+                    "id": self.id,
+                    "api": api.key if api is not None else None,
+                    "version": api.version or None if api is not None else None,
+                    "client": self.client,
+                    "consumer": self.consumer.name or None,
+                    "endpoint": self.endpoint.name if self.endpoint is not None else None,
+                    "method": self.method,
+                    "host": self.target.host or None if self.target is not None else None,
+                    "path": self.target.path if self.target is not None else None,
+                    "query": access_log.query_names(self.target.query) or None if self.target is not None else None,
+                    "status": self.status,
+                    **members,
+                },
+            )
+        )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)
