@@ -187,7 +187,19 @@ async def test_reconnect_where_nothing_may_be_added_is_close(draining: Gateway, 
     assert await client.rest() == (b"", "fin")
 
 
-async def test_five_hundred_do_not_come_back_at_once(origin: Origin) -> None:
+@pytest.mark.parametrize(
+    ("policy", "window", "share", "spread"),
+    [
+        # Spread by the retry that each is told: 1 to 5 s, and by the drain.
+        pytest.param("Reconnect", 0.5, 0.25, 3.5, id="Reconnect"),
+        # Spread by the drain alone: over half of its period.
+        pytest.param("Close", 0.25, 0.45, 0.7, id="Close"),
+    ],
+)
+async def test_five_hundred_do_not_come_back_at_once(
+    origin: Origin, gateway: Gateway, policy: OnDrain, window: float, share: float, spread: float
+) -> None:
+    """Less than a `share` of them within any `window` seconds; from first to last it takes longer than `spread`."""
     clients_count = 500
 
     async def answer(call: Call) -> None:
@@ -196,28 +208,33 @@ async def test_five_hundred_do_not_come_back_at_once(origin: Origin) -> None:
         await call.gone()
 
     origin.answer = answer
-    gateway = await harness.start(drain_period=2.0)
-    gateway.load(on_drain(origin, "Reconnect"))
+    stopping = await harness.start(drain_period=2.0)
+    for each in (stopping, gateway):
+        each.load(on_drain(origin, policy))
     loop = asyncio.get_running_loop()
 
-    async def opened() -> harness.Client:
+    async def opened(gateway: Gateway) -> harness.Client:
         client = await gateway.connect()
         await client.get("/sse")
-        await client.chunk()
+        assert await client.chunk() == b"data: 1\n\n"
         return client
 
     async def back_at(client: harness.Client) -> float:
-        """When an EventSource would ask again."""
-        retry = await client.chunk()
-        assert await client.chunk() == b""
-        return loop.time() + int(retry.split()[1]) / 1000
+        """When it has asked another replica, or would ask: EventSource waits for as long as it was told."""
+        if policy == "Reconnect":
+            retry = await client.chunk()
+            assert await client.chunk() == b""
+            return loop.time() + int(retry.split()[1]) / 1000
+        assert await client.rest() == (b"", "fin")
+        await opened(gateway)
+        return loop.time()
 
-    clients = await asyncio.gather(*(opened() for _ in range(clients_count)))
-    drain = asyncio.create_task(gateway.proxy.drain())
+    clients = await asyncio.gather(*(opened(stopping) for _ in range(clients_count)))
+    drain = asyncio.create_task(stopping.proxy.drain())
     times = sorted(await asyncio.gather(*map(back_at, clients)))
     await drain
     await asyncio.gather(*(client.close() for client in clients))
-    await gateway.proxy.stop()
-    in_any_half_second = max(bisect_right(times, begin + 0.5) - index for index, begin in enumerate(times))
-    assert in_any_half_second < clients_count / 4
-    assert times[-1] - times[0] > 3.5
+    await stopping.proxy.stop()
+    in_any_window = max(bisect_right(times, begin + window) - index for index, begin in enumerate(times))
+    assert in_any_window < clients_count * share
+    assert times[-1] - times[0] > spread
