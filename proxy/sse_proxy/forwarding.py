@@ -20,6 +20,7 @@ from sse_proxy.route import Route
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.stream.framing import LAST_CHUNK, chunk
+from sse_proxy.stream.measured import MeasuredRelay
 from sse_proxy.stream.relay import Divert, Relay
 from sse_proxy.upstream.connection import Receiver
 from sse_proxy.upstream.endpoints import Endpoint
@@ -86,7 +87,7 @@ class Forwarding:
         reuse = upstream.keep_alive
         while True:
             lease = await self._connect(route, endpoint, place, reuse=reuse)
-            relay = Relay(
+            relay = (Relay if route.api.stream.event_size is None else MeasuredRelay)(
                 request.connection,
                 lease,
                 route.api.timeouts,

@@ -47,6 +47,7 @@ _TITLES = {
     "UpstreamBroke": "The target broke its answer off",
     "IdleTimeout": "The target was silent for too long",
     "StreamTimeout": "The stream has lasted as long as it may",
+    "EventTooLarge": "An event of the target's is too large",
     "ProxyRefused": "The proxy in front of the target does not connect to it",
     "RedirectRefused": "The target redirects to where the gateway does not follow",
     "TooManyRedirects": "The target redirects too often",

@@ -87,6 +87,9 @@ class LimitsSpec(ApiModel):
     none."""
     request_body_size: Size | None = None
     """Bytes of a request's body. Beyond: 413. Default none."""
+    event_size: Size | None = None
+    """Bytes of one event of an event stream that upstream does not compress, for clients that take no larger ones.
+    Beyond: the stream is broken off. Default none; with stream.mode Shared 1Mi."""
 
 
 class GatewayLimitsSpec(ApiModel):

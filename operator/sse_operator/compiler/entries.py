@@ -11,7 +11,7 @@ from sse_operator.api.sse_gateway import GatewayDefaults
 from sse_operator.compiler.claims import ANY_HOST
 from sse_operator.compiler.endpoints import endpoints_of, failover_of, health_check_of, load_balancing_of
 from sse_operator.compiler.http import cors_of, header_changes
-from sse_operator.compiler.limits import limits_of
+from sse_operator.compiler.limits import event_size_of, limits_of
 from sse_operator.compiler.plan import plan_of
 from sse_operator.compiler.secrets import Referenced
 from sse_operator.compiler.stream import stream_of
@@ -62,7 +62,11 @@ def entry_of(
         response_headers=header_changes(spec.response.headers if spec.response else None),
         cors=cors_of(spec.cors),
         limits=limits_of(spec.limits, defaults.limits if defaults else None),
-        stream=stream_of(spec.stream, defaults.stream if defaults else None),
+        stream=stream_of(
+            spec.stream,
+            defaults.stream if defaults else None,
+            event_size=event_size_of(spec.limits, defaults.limits if defaults else None),
+        ),
     )
     if referenced.unresolved:
         unavailable = entry.unavailable or _unavailable(referenced.unresolved[0].reason)

@@ -28,6 +28,12 @@ def limits_of(own: LimitsSpec | None, defaults: LimitsSpec | None) -> Limits:
     )
 
 
+def event_size_of(own: LimitsSpec | None, defaults: LimitsSpec | None) -> int | None:
+    """Bytes that an event may have."""
+    size = next((each.event_size for each in (own, defaults) if each is not None and each.event_size is not None), None)
+    return (bytes_of(size) or None) if size is not None else None
+
+
 def gateway_limits_of(spec: GatewayLimitsSpec | None) -> GatewayLimits:
     """The limits of the gateway as a whole."""
     if spec is None:

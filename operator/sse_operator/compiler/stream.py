@@ -15,8 +15,8 @@ T = TypeVar("T")
 NONE = StreamSpec()
 
 
-def stream_of(own: StreamSpec | None, defaults: StreamDefaults | None) -> Stream:
-    """What becomes of one API's event streams."""
+def stream_of(own: StreamSpec | None, defaults: StreamDefaults | None, *, event_size: int | None) -> Stream:
+    """What becomes of one API's event streams; `event_size` is how many bytes an event of theirs may have."""
     own, defaults = own or NONE, defaults or NONE
     return Stream(
         heartbeat=seconds_of(_first(own.heartbeat, defaults.heartbeat, "0s")) or None,
@@ -29,6 +29,7 @@ def stream_of(own: StreamSpec | None, defaults: StreamDefaults | None) -> Stream
         on_drain=own.on_drain or defaults.on_drain,
         on_upstream_failure=own.on_upstream_failure or "Abort",
         on_client_disconnect=_on_client_disconnect(own.on_client_disconnect),
+        event_size=event_size,
     )
 
 

@@ -74,3 +74,5 @@ class Stream(ConfigModel):
     on_upstream_failure: Literal["Abort", "Event"] = "Abort"
     """Whether an event tells why, where upstream's fault ends a stream and one may stand; it is broken off anyway."""
     on_client_disconnect: OnClientDisconnect = OnClientDisconnect()
+    event_size: Annotated[int, Field(ge=1)] | None = None
+    """Bytes that an event may have. None: any number; of a shared stream those that the proxy can hold."""

@@ -54,17 +54,22 @@ class EventBoundary:
 
     def last_in(self, data: bytes) -> int:
         """How many bytes of `data`, which is not fed yet, come before the last boundary in it; -1: it has none."""
+        boundaries = self.all_in(data)
+        return boundaries[-1] if boundaries else -1
+
+    def all_in(self, data: bytes) -> list[int]:
+        """How many bytes of `data`, which is not fed yet, come before each boundary in it."""
         return copy.copy(self)._follow(data)
 
-    def _follow(self, data: bytes) -> int:
-        """Follow `data`; how many bytes of it come before the last boundary in it, or -1."""
-        last = -1
+    def _follow(self, data: bytes) -> list[int]:
+        """Follow `data`; how many bytes of it come before each boundary in it."""
+        boundaries = []
         start = 0
         if self._after_cr:
             self._after_cr, self._lf = False, data.startswith(b"\n")
             start = int(self._lf)
             if start and self.here:
-                last = start
+                boundaries.append(start)
         for line in _LINE.finditer(data, start):
             if line[1] and not self._in_line:
                 self._in_line, self._in_comment = True, line[1].startswith(b":")
@@ -74,8 +79,8 @@ class EventBoundary:
                 if not self._after_cr:
                     self._lf = line[2] != b"\r"
                 if self.here:
-                    last = line.end()
-        return last
+                    boundaries.append(line.end())
+        return boundaries
 
     def _end_line(self) -> None:
         if not self._in_line:

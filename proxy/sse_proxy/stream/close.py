@@ -25,6 +25,8 @@ class CloseReason(StrEnum):
     """So much of a shared stream waited for the client as may."""
     FINISH_TIMEOUT = "finish_timeout"
     """Without its client, an answer took longer than `onClientDisconnect.maxDuration`: only in the log, as `rest`."""
+    EVENT_TOO_LARGE = "event_too_large"
+    """Upstream sent an event that is larger than `limits.eventSize`."""
     LIMIT = "limit"
     """The client sent more than a limit lets it, while its response was under way."""
     DRAIN = "drain"

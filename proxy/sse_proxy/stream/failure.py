@@ -19,6 +19,7 @@ _PROBLEMS = {
     CloseReason.UPSTREAM_ERROR: Problem(502, "UpstreamBroke"),
     CloseReason.IDLE_TIMEOUT: Problem(504, "IdleTimeout"),
     CloseReason.STREAM_TIMEOUT: Problem(504, "StreamTimeout"),
+    CloseReason.EVENT_TOO_LARGE: Problem(502, "EventTooLarge"),
 }
 
 FAILURE_CHUNKS: Mapping[CloseReason, bytes] = {

@@ -564,6 +564,8 @@ CORS_BAD: list[Any] = [
     {"allowOrigins": [ORIGIN], "allowOrigin": "*"},
 ]
 
+SIZES = ("requestBodySize", "eventSize")
+
 LIMITS_GOOD: list[Any] = [
     None,
     {},
@@ -572,7 +574,7 @@ LIMITS_GOOD: list[Any] = [
     {"requestRate": {"requests": 0}},
     {"requestRate": {"requests": 5, "per": "1m", "burst": 1}},
     {"requestRate": {"requests": 5, "per": "1h"}, "requestRatePerClientAddress": {"requests": 1, "per": "1ms"}},
-    *({"requestBodySize": size} for size in ("0", "1", "65536", "64Ki", "9999999Gi")),
+    *({field: size} for field in SIZES for size in ("0", "1", "65536", "64Ki", "9999999Gi")),
 ]
 
 LIMITS_BAD: list[Any] = [
@@ -589,7 +591,11 @@ LIMITS_BAD: list[Any] = [
     {"requestRate": {"requests": 5, "per": "1h1ms"}},
     {"requestRate": {"requests": 5, "per": 60}},
     {"requestRate": {"requests": 5, "burst": 0}},
-    *({"requestBodySize": size} for size in ("", "1k", "1KB", "01", "-1", "1.5Mi", "1Mi\n", " 1", "10000000", 1, 1.5)),
+    *(
+        {field: size}
+        for field in SIZES
+        for size in ("", "1k", "1KB", "01", "-1", "1.5Mi", "1Mi\n", " 1", "10000000", 1, 1.5)
+    ),
 ]
 
 STREAMS_GOOD: list[Any] = [

@@ -61,7 +61,7 @@ class CatchUp:
         "result",
     )
 
-    def __init__(self, ring: Ring, last_event_id: bytes, bounds: Replay) -> None:
+    def __init__(self, ring: Ring, last_event_id: bytes, bounds: Replay, largest_event: int | None = None) -> None:
         """`bounds` are those of the ring: as much may be missed as it could have kept."""
         self._ring = ring
         self._bounds = bounds
@@ -75,7 +75,7 @@ class CatchUp:
         self._places: dict[bytes, int] = {}
         """By id: how many events of the private connection there are, up to it."""
         self._size = 0
-        self._splitter = EventSplitter()
+        self._splitter = EventSplitter(largest_event)
         self.result: Beginning | None = None
 
     def missed(self, data: bytes) -> None:

@@ -16,7 +16,7 @@ _LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n)")
 _BOM = b"\xef\xbb\xbf"
 
 LARGEST_EVENT = 1 << 20
-"""Bytes of one event; clients such as MCP's take no larger one."""
+"""Bytes of one event, unless something else is said; clients such as MCP's take no larger one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,13 @@ class Event:
 class EventSplitter:
     """Follows one stream over all of its connections."""
 
-    __slots__ = ("_at_start", "_begun", "_boundary", "_size", "last_id", "retry")
+    __slots__ = ("_at_start", "_begun", "_boundary", "_largest", "_size", "last_id", "retry", "too_large")
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int | None = None) -> None:
+        """`largest` is how many bytes an event may have; None: `LARGEST_EVENT`."""
+        self._largest = LARGEST_EVENT if largest is None else largest
+        self.too_large = False
+        """Whether an event came that is larger. It, and what comes after it, are not handed on."""
         self.last_id = b""
         """The last event ID; empty where upstream gives none."""
         self.retry: float | None = None
@@ -49,11 +53,6 @@ class EventSplitter:
         self._size = 0
         self._at_start = True
 
-    @property
-    def too_large(self) -> bool:
-        """Whether the event that has begun is larger than `LARGEST_EVENT`."""
-        return self._size > LARGEST_EVENT
-
     def feed(self, data: bytes) -> list[Event]:
         """Whole events, as far as `data` completes some."""
         end = len(data) if data.endswith(b"\n\n") else self._boundary.last_in(data)
@@ -61,10 +60,12 @@ class EventSplitter:
         if end < 0:
             self._begun.append(data)
             self._size += len(data)
+            self.too_large = self._size > self._largest
             return []
         whole = b"".join((*self._begun, data[:end]))
         rest = data[end:]
         self._begun, self._size = [rest] if rest else [], len(rest)
+        self.too_large = len(rest) > self._largest
         if self._at_start:
             self._at_start = False
             whole = whole.removeprefix(_BOM)
@@ -73,13 +74,22 @@ class EventSplitter:
     def _split(self, whole: bytes) -> list[Event]:
         events: list[Event] = []
         start, id_, counts = 0, None, False
+        begun = 0
+        """Where the event itself begins, behind comments."""
         for line in _LINE.finditer(whole):
             text = line[1]
             if not text:
+                if line.end() - begun > self._largest:
+                    self.too_large = True
+                    return [*events, Event(whole[start:begun])] if begun > start else events
                 if id_ is not None:
                     self.last_id = id_
                 events.append(Event(whole[start : line.end()], id_, counts))
-                start, id_, counts = line.end(), None, False
+                start = begun = line.end()
+                id_, counts = None, False
+                continue
+            if text.startswith(b":") and line.start() == begun:
+                begun = line.end()
                 continue
             name, _, value = text.partition(b":")
             if name == b"data":

@@ -34,12 +34,24 @@ T = TypeVar("T", bound=Taker)
 class Hub(Generic[T]):
     """Who listens, and what was said."""
 
-    __slots__ = ("_epoch", "_everybody", "_members", "_numbered", "_splitter", "ring", "started", "watchers")
+    __slots__ = (
+        "_epoch",
+        "_everybody",
+        "_members",
+        "_numbered",
+        "_splitter",
+        "largest_event",
+        "ring",
+        "started",
+        "watchers",
+    )
 
-    def __init__(self, replay: Replay | None = None) -> None:
+    def __init__(self, replay: Replay | None = None, largest_event: int | None = None) -> None:
         self._members: set[T] = set()
         self._everybody: tuple[T, ...] | None = ()
-        self._splitter = EventSplitter()
+        self._splitter = EventSplitter(largest_event)
+        self.largest_event = largest_event
+        """Bytes that an event may have; None: as many as `EventSplitter` says."""
         self.started = False
         """Whether there was anything to write yet."""
         self.ring = Ring(replay) if replay is not None else None
@@ -71,7 +83,7 @@ class Hub(Generic[T]):
 
     @property
     def overfull(self) -> bool:
-        """Whether upstream has begun an event that is too large."""
+        """Whether upstream has sent an event that is too large."""
         return self._splitter.too_large
 
     def join(self, member: T) -> None:

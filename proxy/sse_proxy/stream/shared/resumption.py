@@ -97,7 +97,7 @@ class Resumptions:
             search.cancel()
 
     async def _search(self, ring: Ring, last_event_id: bytes) -> Beginning:
-        search = _Search(CatchUp(ring, last_event_id, self._replay))
+        search = _Search(CatchUp(ring, last_event_id, self._replay, self._hub.largest_event))
         self._hub.watchers.add(search)
         try:
             async with asyncio.timeout(LONGEST), self._free:

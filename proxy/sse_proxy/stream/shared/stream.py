@@ -64,7 +64,7 @@ class SharedStream:
         """`closed` is called once, when nobody can join any more."""
         self.head = head
         """The response head that clients get."""
-        self.hub: Hub[Member] = Hub(settings.replay)
+        self.hub: Hub[Member] = Hub(settings.replay, settings.event_size)
         self.resumptions = (
             Resumptions(self.hub, settings.replay, asker, deadlines.now) if settings.replay is not None else None
         )
@@ -132,7 +132,7 @@ class SharedStream:
         self.hub.feed(body, self._last)
         if self.hub.overfull:
             _log.warning("a shared stream has an event that is too large")
-            self._close(CloseReason.UPSTREAM_ERROR)
+            self._close(CloseReason.EVENT_TOO_LARGE)
 
     def response_ended(self, failure: str | None) -> None:
         if self._answer is not None and not self._answer.done():
