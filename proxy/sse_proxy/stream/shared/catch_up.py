@@ -58,6 +58,7 @@ class CatchUp:
         "_ring",
         "_size",
         "_splitter",
+        "last_id",
         "result",
     )
 
@@ -76,6 +77,8 @@ class CatchUp:
         """By id: how many events of the private connection there are, up to it."""
         self._size = 0
         self._splitter = EventSplitter(largest_event)
+        self.last_id = b""
+        """Of the private connection."""
         self.result: Beginning | None = None
 
     def missed(self, data: bytes) -> None:
@@ -88,6 +91,7 @@ class CatchUp:
                 self._missed.append(Portion(chunk(event.data), len(event.data), int(event.counts)))
                 self._size += len(event.data)
             if id_:
+                self.last_id = id_
                 self._places[id_] = len(self._missed)
                 self._compare(id_)
             if len(self._missed) > self._bounds.events or self._size > self._bounds.bytes:
@@ -109,8 +113,8 @@ class CatchUp:
                 self._found(Found.CAUGHT_UP, id_, self._places[id_])
 
     def nothing_more(self) -> None:
-        """The private connection has ended, or is silent: what it brought is all, where the ring has begun nowhere."""
-        if self.result is None and not self._first and self._missed:
+        """The private connection has ended, or is silent; the shared one has said no id: what it brought is all."""
+        if self.result is None and not self._first and self.last_id:
             self.result = Beginning(Found.CAUGHT_UP, self._ring.end, tuple(self._missed))
 
     def fail(self) -> None:

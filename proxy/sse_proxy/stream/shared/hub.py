@@ -111,8 +111,7 @@ class Hub(Generic[T]):
         for member in self.members:
             member.write(portion)
         for id_ in ids:
-            for watcher in tuple(self.watchers):
-                watcher.appeared(id_)
+            self._tell(id_)
 
     def _keep(self, ring: Ring, events: list[Event], now: float, ids: list[bytes]) -> Portion:
         """Put into the ring what clients see; all of it as one portion. The `ids` that came are added."""
@@ -138,6 +137,19 @@ class Hub(Generic[T]):
         self._numbered += 1
         id_ = b"%b-%d" % (self._epoch, self._numbered)
         return Event(b"id: %b\n%b" % (id_, event.data), id_, counts=True)
+
+    def stand_behind(self, id_: bytes) -> None:
+        """Upstream has said no id yet, and what it says next follows this one: so it is known after which event it is
+        to go on, should it be lost before."""
+        self._splitter.last_id = id_
+        if self.ring is not None:
+            self.ring.begin_behind(id_)
+            if self.ring.after(id_) is not None:
+                self._tell(id_)
+
+    def _tell(self, id_: bytes) -> None:
+        for watcher in tuple(self.watchers):
+            watcher.appeared(id_)
 
     def upstream_lost(self) -> None:
         """What was not whole is dropped: upstream sends it again."""

@@ -8,7 +8,7 @@ moment. Any other is its own alone, and who waited asks for itself; an error is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from enum import Enum
 
 from sse_proxy.errors import UpstreamError
@@ -74,6 +74,9 @@ class SharedStreams:
     def __len__(self) -> int:
         return len(self._all)
 
+    def __iter__(self) -> Iterator[SharedStream]:
+        return iter(tuple(self._all))
+
     def find(self, key: Hashable, now: float) -> SharedStream | None:
         """The stream to join."""
         stream = self._by_key.get(key)
@@ -92,5 +95,5 @@ class SharedStreams:
 
     def close(self) -> None:
         """End all."""
-        for stream in tuple(self._all):
+        for stream in self:
             stream.close()

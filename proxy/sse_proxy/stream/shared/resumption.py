@@ -97,7 +97,7 @@ class Resumptions:
             search.cancel()
 
     async def _search(self, ring: Ring, last_event_id: bytes) -> Beginning:
-        search = _Search(CatchUp(ring, last_event_id, self._replay, self._hub.largest_event))
+        search = _Search(CatchUp(ring, last_event_id, self._replay, self._hub.largest_event), self._hub)
         self._hub.watchers.add(search)
         try:
             async with asyncio.timeout(LONGEST), self._free:
@@ -123,8 +123,9 @@ class Resumptions:
 class _Search:
     """The private connection of one id."""
 
-    def __init__(self, catch_up: CatchUp) -> None:
+    def __init__(self, catch_up: CatchUp, hub: Hub[Any]) -> None:
         self.catch_up = catch_up
+        self._hub = hub
         self._changed = asyncio.Event()
         self._begun = False
         self._ended = False
@@ -142,11 +143,17 @@ class _Search:
                         continue
                     except TimeoutError:
                         pass
-                self.catch_up.nothing_more()
+                self._nothing_more()
                 if self.catch_up.result is None:
                     await self._changed.wait()
         finally:
             lease.discard()
+
+    def _nothing_more(self) -> None:
+        if not self._hub.last_id:
+            self.catch_up.nothing_more()
+            if self.catch_up.result is not None:
+                self._hub.stand_behind(self.catch_up.last_id)
 
     def head_received(self, head: ResponseHead) -> None:
         self._begun = True

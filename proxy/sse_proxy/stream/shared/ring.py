@@ -92,11 +92,17 @@ class Ring:
         return None if position is None else position + 1
 
     def first_id(self) -> bytes:
-        """The id of the first event that has one; empty: there is none."""
+        """The first id that leads anywhere, of those that are kept if there is one; empty: none does."""
         for kept in self._kept[self._start - self._offset :]:
             if kept is not None and kept.id:
                 return kept.id
-        return b""
+        return self._gone_id
+
+    def begin_behind(self, id_: bytes) -> None:
+        """Nothing has come yet, and what comes next is what follows the event with this id."""
+        if not self.end:
+            self._gone_id = id_
+            self._positions[id_] = -1
 
     def read(self, position: int, most: int) -> list[Portion]:
         """Events from `position` on, which must be kept: at most so many bytes, but at least one if there is one."""
