@@ -167,6 +167,11 @@ class ClientConnection(asyncio.Protocol):
             transport.writelines(parts)
 
     @property
+    def transport(self) -> asyncio.Transport | None:
+        """For who writes often, and looks at what waits before; None once it is gone."""
+        return self._transport
+
+    @property
     def unsent(self) -> int:
         """Bytes that wait for the client in this process."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0

@@ -44,6 +44,11 @@ class EventBoundary:
         """Whether a comment may be put in here: at an event boundary that no byte to come can move. A CR may."""
         return self.here and not self._after_cr
 
+    @property
+    def after_event(self) -> bool:
+        """Whether the last bytes were those of a blank line, in LFs. More that ends so changes nothing."""
+        return self._lf and not (self._in_line or self._field_open or self._after_cr)
+
     def feed(self, data: bytes) -> None:
         """Follow `data`."""
         if data.endswith(b"\n\n"):

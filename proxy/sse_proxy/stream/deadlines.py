@@ -37,6 +37,8 @@ class Deadlines:
         self._tick = tick
         self._buckets: dict[int, set[Timed]] = {}
         self._passed = math.floor(now() / tick)
+        self.coarse_now = now() + tick
+        """The end of the tick under way: the time for what happens too often to ask for it."""
 
     def __len__(self) -> int:
         return sum(map(len, self._buckets.values()))
@@ -62,6 +64,7 @@ class Deadlines:
     def advance(self) -> None:
         """Look at everything whose time has come."""
         now = self.now()
+        self.coarse_now = now + self._tick
         last, self._passed = self._passed, math.floor(now / self._tick)
         elapsed = self._passed - last
         due = (

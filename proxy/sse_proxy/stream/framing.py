@@ -49,6 +49,10 @@ class BodyDecoder(Protocol):
     def between_chunks(self) -> bool:
         """Whether what `feed` has given as framed ends with a whole chunk, so that another one may stand there."""
 
+    @property
+    def at_chunk(self) -> bool:
+        """Whether the next byte begins a chunk."""
+
     def framed_part(self, body: bytes) -> bytes:
         """The beginning of the bytes that the last `feed` gave, framed for a recipient that gets no more than that."""
 
@@ -82,6 +86,10 @@ class LengthBody:
     def between_chunks(self) -> bool:
         return False
 
+    @property
+    def at_chunk(self) -> bool:
+        return False
+
     def framed_part(self, body: bytes) -> bytes:
         return body
 
@@ -106,6 +114,10 @@ class UntilClose:
     @property
     def between_chunks(self) -> bool:
         return True
+
+    @property
+    def at_chunk(self) -> bool:
+        return False
 
     def framed_part(self, body: bytes) -> bytes:
         return chunk(body)
@@ -212,6 +224,10 @@ class ChunkedBody:
     @property
     def between_chunks(self) -> bool:
         return self._state in (self._SIZE, self._TRAILER)
+
+    @property
+    def at_chunk(self) -> bool:
+        return self._state == self._SIZE and not self._line
 
     def framed_part(self, body: bytes) -> bytes:
         if self._begun is None:

@@ -11,6 +11,7 @@ import math
 
 from sse_proxy.stream.boundary import EventBoundary
 from sse_proxy.stream.close import CloseReason
+from sse_proxy.stream.passage import SIZE_LINES
 from sse_proxy.stream.relay import Relay
 from sse_proxy.upstream.response import ResponseHead
 
@@ -18,28 +19,28 @@ from sse_proxy.upstream.response import ResponseHead
 class EventMeasure:
     """Follows how much of an event has come. Sans-I/O."""
 
-    __slots__ = ("_most", "_size")
+    __slots__ = ("_size", "most")
 
     def __init__(self, most: float) -> None:
-        """`most` bytes may lie between two boundaries."""
-        self._most = most
+        self.most = most
+        """Bytes that may lie between two boundaries."""
         self._size = 0
         """Bytes since the last boundary."""
 
     def overrun(self, data: bytes, boundary: EventBoundary) -> int:
         """Follow `data`, which `boundary` has not been fed yet. How many bytes of it come before an event that is too
         large; -1: none is."""
-        if self._size + len(data) <= self._most:
+        if self._size + len(data) <= self.most:
             end = len(data) if data.endswith(b"\n\n") else boundary.last_in(data)
             self._size = self._size + len(data) if end < 0 else len(data) - end
             return -1
         start = -self._size
         for end in boundary.all_in(data):
-            if end - start > self._most:
+            if end - start > self.most:
                 break
             start = end
         self._size = len(data) - start
-        return max(start, 0) if self._size > self._most else -1
+        return max(start, 0) if self._size > self.most else -1
 
 
 class MeasuredRelay(Relay):
@@ -50,6 +51,11 @@ class MeasuredRelay(Relay):
     def head_received(self, head: ResponseHead) -> None:
         self._measure = EventMeasure(self._settings.event_size or math.inf)
         super().head_received(head)
+
+    def _open_passage(self) -> None:
+        # What passes there is from boundary to boundary, so nothing of it need be measured if it cannot be too large.
+        if self._measure.most >= len(SIZE_LINES):
+            super()._open_passage()
 
     def body_received(self, body: bytes, framed: bytes) -> None:
         end = self._measure.overrun(body, self._boundary) if self._boundary is not None else -1

@@ -7,14 +7,22 @@ times, with the figures that were seen and no others. Evidence that is older tha
 
 from __future__ import annotations
 
+import functools
+import math
+
 from sse_proxy.observations import Observations
 
 REASON = "IdleTimeoutTooShort"
 
 ENOUGH = 3
 
-NEAR = 0.9
-"""A silence of so much of the timeout is within a tenth of it."""
+_NEAR = 0.9
+
+
+@functools.cache
+def near(idle: float | None) -> float:
+    """From how many silent seconds on the timeout is within a tenth."""
+    return math.inf if idle is None else _NEAR * idle
 
 
 class Pace:

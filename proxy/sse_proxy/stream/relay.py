@@ -10,6 +10,8 @@ Everything that decides how an exchange ends lives here:
   Content-Length, are missing; a body that ends with the connection is ended by a reset.
 - While so many bytes wait for the client that upstream is held back, `timeouts.idle` stands still.
 
+While there is nothing to decide, whole events take a shorter way, the `Passage`; a relay hears nothing of them.
+
 What is ever added, where it was asked for, is an event about upstream's failure before such an end (`failure`), and the
 heartbeat, `HEARTBEAT`, after a silence, where it can hurt nobody: in a 200 of
 unencoded text/event-stream in chunks, behind upstream's first byte, at an event boundary, as a chunk of its own between
@@ -20,7 +22,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import math
 import struct
 import termios
 from collections.abc import Callable
@@ -37,7 +38,8 @@ from sse_proxy.stream.deadlines import TICK, Deadlines
 from sse_proxy.stream.ending import Ending, of_drain, parting
 from sse_proxy.stream.failure import FAILURE_CHUNKS
 from sse_proxy.stream.framing import LAST_CHUNK, BodyDecoder, chunk
-from sse_proxy.stream.pace import NEAR
+from sse_proxy.stream.pace import near
+from sse_proxy.stream.passage import Passage
 from sse_proxy.upstream.pool import Lease
 from sse_proxy.upstream.response import ResponseHead
 
@@ -88,7 +90,6 @@ class Relay:
         "_heartbeat",
         "_held",
         "_keep_alive",
-        "_last",
         "_lease",
         "_left",
         "_may_add",
@@ -97,6 +98,7 @@ class Relay:
         "_observer",
         "_one_zero",
         "_opened",
+        "_passage",
         "_quiet_since",
         "_redirected",
         "_released",
@@ -109,7 +111,6 @@ class Relay:
         "_until_close",
         "_waiting_since",
         "_waiting_upstream_since",
-        "bytes_sent",
         "client",
         "due_tick",
         "failure",
@@ -143,7 +144,8 @@ class Relay:
         self.client = client
         self._lease = lease
         self._timeouts = timeouts
-        self._near_idle = math.inf if timeouts.idle is None else NEAR * timeouts.idle
+        self._near_idle = near(timeouts.idle)
+        self._passage = Passage(deadlines, self._near_idle)
         self._deadlines = deadlines
         self._observer = observer
         self._ended = ended
@@ -159,7 +161,6 @@ class Relay:
         self._redirected = redirected
         self._diverted = diverted
         self._opened: float | None = None
-        self._last = 0.0
         self._held = False
         self._left = False
         """Whether the rest is read without a client."""
@@ -175,8 +176,6 @@ class Relay:
         self._released = False
         self._reset_at: float | None = None
         self.due_tick: int | None = None
-        self.bytes_sent = 0
-        """Bytes of the body, without framing."""
         self.reason: CloseReason | None = None
         self.failure: errors.UpstreamError | None = None
         """Why there is no response to relay. Nothing was sent to the client then."""
@@ -187,6 +186,11 @@ class Relay:
         """Done when it is known whether there is a response to relay."""
         self.finished = False
         """Whether nothing is left to do for this exchange."""
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of the body, without framing."""
+        return self._passage.bytes_sent
 
     @property
     def keep_alive(self) -> bool:
@@ -239,7 +243,7 @@ class Relay:
             self._finish()
             return
         now = self._deadlines.now()
-        self._opened = self._last = now
+        self._opened = self._passage.last = now
         self._decoder = head.decoder
         bodiless = head.decoder is None
         unknown_length = head.decoder is not None and head.decoder.length is None
@@ -264,6 +268,7 @@ class Relay:
                 changes=self._changes,
             )
         )
+        self._lease.connection.passage = self._passage
         self._observer.head_sent(head.status, stream=stream)
         self._deadlines.watch(self, self._next_look(now))
         self._decide()
@@ -274,19 +279,33 @@ class Relay:
             return self._changes.get(b"content-type")
         return head.get(b"content-type")
 
+    def _open_passage(self) -> None:
+        """Let what comes next take the short way, if it may."""
+        boundary, decoder = self._boundary, self._decoder
+        if (
+            boundary is not None
+            and boundary.after_event
+            and decoder is not None
+            and decoder.at_chunk
+            and self._chunked
+            and self._ending is None
+        ):
+            self._passage.open(self.client.transport)
+
     def body_received(self, body: bytes, framed: bytes) -> None:
         if self.reason is not None:
             return
         now = self._deadlines.now()
-        if now - self._last >= self._near_idle:
-            self._observer.paused(now - self._last)
-        self._last = now
-        if not self.bytes_sent and body:
+        passage = self._passage
+        if now - passage.last >= self._near_idle:
+            self._observer.paused(now - passage.last)
+        passage.last = now
+        if not passage.bytes_sent and body:
             self._observer.first_byte()
         if self._waiting_since is None and self.client.unsent:
-            self._note_waiting(self._last)
+            self._note_waiting(now)
         if self._boundary is not None:
-            ending = self._ending if self._ending is not None and self._last >= self._ending.start else None
+            ending = self._ending if self._ending is not None and now >= self._ending.start else None
             if ending is not None and not self._parts(ending):
                 end = self._boundary.last_in(body)
                 if end >= 0:
@@ -295,14 +314,16 @@ class Relay:
             self._boundary.feed(body)
         else:
             ending = None
-        self.bytes_sent += len(body)
+        self._passage.bytes_sent += len(body)
         self.client.send(framed if self._chunked else body)
         if ending is not None and self._may_part():
             self._end_by(ending)
+        else:
+            self._open_passage()
 
     def _end_within(self, body: bytes, reason: CloseReason) -> None:
         """End at the event boundary behind `body`, the beginning of what has just been received."""
-        self.bytes_sent += len(body)
+        self._passage.bytes_sent += len(body)
         if self._chunked and self._decoder is not None:
             self.client.send(self._decoder.framed_part(body))
         else:
@@ -338,7 +359,7 @@ class Relay:
 
     def client_takes(self) -> None:
         self._held = False
-        self._last = self._deadlines.now()
+        self._passage.last = self._deadlines.now()
         if not self._released:
             self._lease.connection.take()
 
@@ -382,6 +403,7 @@ class Relay:
         if self._ending is not None and self._ending.by <= ending.by:
             return
         self._ending = ending
+        self._passage.close()
         self._keep_alive = False
         if self._opened is not None or self._left:
             # The next look finds when to end.
@@ -414,7 +436,7 @@ class Relay:
             return self._look_waiting_for_head(now)
         if timeouts.stream is not None and now >= self._opened + timeouts.stream:
             self.end(CloseReason.STREAM_TIMEOUT)
-        elif timeouts.idle is not None and not self._held and now >= self._last + timeouts.idle:
+        elif timeouts.idle is not None and not self._held and now >= self._passage.last + timeouts.idle:
             self.end(CloseReason.IDLE_TIMEOUT)
         elif self._client_stalled(now):
             self.end(CloseReason.WRITE_TIMEOUT)
@@ -430,7 +452,7 @@ class Relay:
         return None
 
     def _quiet_from(self) -> float:
-        return max(self._last, self._quiet_since)
+        return max(self._passage.last, self._quiet_since)
 
     def _may_beat(self) -> bool:
         return (
@@ -483,7 +505,7 @@ class Relay:
         timeouts = self._timeouts
         times = []
         if timeouts.idle is not None and not self._held:
-            times.append(self._last + timeouts.idle)
+            times.append(self._passage.last + timeouts.idle)
         if timeouts.stream is not None and self._opened is not None:
             times.append(self._opened + timeouts.stream)
         if timeouts.write is not None:

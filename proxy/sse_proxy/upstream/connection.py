@@ -13,6 +13,7 @@ from typing import Protocol, cast
 
 from sse_proxy.errors import FramingError
 from sse_proxy.stream.framing import BodyDecoder
+from sse_proxy.stream.passage import Passage
 from sse_proxy.upstream.response import ResponseHead, head_end, parse_head
 
 MAX_HEAD = 64 * 1024
@@ -46,6 +47,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_transport",
         "answered",
         "exchanges",
+        "passage",
         "peer",
         "when_lost",
     )
@@ -62,6 +64,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.exchanges = 0
         self.answered = False
         """Whether the current exchange has got a byte of its response."""
+        self.passage: Passage | None = None
+        """The receiver's, which may take a read of the body before it is decoded."""
         self._reusable = True
         self.peer = ""
         """The address that it is connected to."""
@@ -86,6 +90,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._head, self._decoder, self._spent = bytearray(), None, 0
         self.exchanges += 1
         self.answered = False
+        self.passage = None
         if self._transport is None:
             # Lost between being made and being used: nobody else will tell.
             self._loop.call_soon(self._finish, "closed before it could be used")
@@ -93,10 +98,12 @@ class UpstreamConnection(asyncio.Protocol):
     def hand_over(self, receiver: Receiver) -> None:
         """The rest of the response under way is `receiver`'s."""
         self._receiver = receiver
+        self.passage = None
 
     def detach(self) -> None:
         """End the exchange early: nothing more is delivered, and the connection is not used again."""
         self._receiver = None
+        self.passage = None
         self._reusable = False
 
     def close(self) -> None:
@@ -145,6 +152,9 @@ class UpstreamConnection(asyncio.Protocol):
             full.set_result(None)
 
     def data_received(self, data: bytes) -> None:
+        passage = self.passage
+        if passage is not None and passage.take(data):
+            return
         receiver, decoder = self._receiver, self._decoder
         if receiver is None:
             self._discard()
@@ -223,7 +233,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _finish(self, failure: str | None) -> None:
         receiver, self._receiver = self._receiver, None
-        self._head, self._decoder = None, None
+        self._head, self._decoder, self.passage = None, None, None
         if receiver is not None:
             receiver.response_ended(failure)
 

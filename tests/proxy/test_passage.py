@@ -1,0 +1,213 @@
+"""Reads that are passed on as they are: whoever looks from outside cannot tell them from reads that were decoded."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sse_proxy.config import Stream, Timeouts
+from sse_proxy.field_changes import UNCHANGED
+from sse_proxy.listener import ClientConnection, Listener, ListenerLimits
+from sse_proxy.stream.close import CloseReason
+from sse_proxy.stream.deadlines import Deadlines
+from sse_proxy.stream.ending import Ending
+from sse_proxy.stream.framing import LAST_CHUNK, chunk
+from sse_proxy.stream.measured import MeasuredRelay
+from sse_proxy.stream.passage import SIZE_LINES
+from sse_proxy.stream.relay import Relay
+from sse_proxy.upstream.connection import UpstreamConnection
+from sse_proxy.upstream.pool import Lease
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+EVENT = chunk(b"data: 1\n\n")
+
+
+class Wire(asyncio.Transport):
+    """The end of a connection: what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.waiting = 0
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+
+class Kept:
+    """The pool's part."""
+
+    def _keep(self, *_: object) -> None:
+        pass
+
+
+class Unobserved:
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    def head_sent(self, status: int, *, stream: bool) -> None:
+        pass
+
+    def first_byte(self) -> None:
+        pass
+
+    def paused(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    def heartbeat(self) -> None:
+        pass
+
+    def client_left(self) -> None:
+        pass
+
+
+class Decoding(Relay):
+    """Has every read decoded."""
+
+    def _open_passage(self) -> None:
+        pass
+
+
+class Stage:
+    """One exchange whose response has begun."""
+
+    def __init__(self, kind: type[Relay] = Relay, settings: Stream | None = None) -> None:
+        self.now = 0.0
+        self.deadlines = deadlines = Deadlines(lambda: self.now)
+        listener = Listener(cast("Any", None), limits=ListenerLimits(), deadlines=deadlines, refused=lambda *_: None)
+        self.wire = Wire()
+        client = ClientConnection(listener)
+        client.connection_made(self.wire)
+        self.upstream = UpstreamConnection(asyncio.get_running_loop())
+        self.upstream.connection_made(Wire())
+        self.observer = Unobserved()
+        lease = Lease(self.upstream, cast("Any", Kept()), ("http", "origin", 80, ""), 0.0)
+        self.relay = kind(
+            client,
+            lease,
+            Timeouts(idle=10.0),
+            settings or Stream(),
+            deadlines,
+            self.observer,
+            lambda _: None,
+            method=b"GET",
+            keep_alive=True,
+            one_zero=False,
+            changes=UNCHANGED,
+        )
+        self.relay.request_complete = True
+        self.upstream.begin(self.relay, to_head_request=False)
+        self.upstream.data_received(HEAD)
+
+    def receive(self, *reads: bytes) -> None:
+        for read in reads:
+            self.upstream.data_received(read)
+
+    def seen(self) -> tuple[object, ...]:
+        """All that anybody can see, or will."""
+        boundary, decoder = self.relay._boundary, self.relay._decoder
+        assert boundary is not None
+        assert decoder is not None
+        state = [getattr(boundary, slot) for slot in ("_in_line", "_field_open", "_after_cr", "_lf")]
+        return (
+            self.wire.written[1:],
+            self.relay.bytes_sent,
+            self.relay.reason,
+            self.wire.closed,
+            len(self.observer.pauses),
+            self.relay._waiting_since,
+            state,
+            decoder.between_chunks,
+            decoder.at_chunk,
+        )
+
+
+text = st.sampled_from([b"data: 1\n\n", b": c\n\n", b"\n", b"\n\n", b"data: 2\n", b"data: 3\r\n\r\n", b"\r"])
+framed = st.one_of(
+    text.map(chunk),
+    st.integers(1, 5000).map(lambda size: chunk(b"x" * size + b"\n\n")),
+    st.sampled_from([b"9;x\r\ndata: 4\n\n\r\n", b"09\r\ndata: 5\n\n\r\n", b"9\r\ndata: 6\n\n", b"\r\n"]),
+    st.sampled_from([b"8\r\ndata: 7\n\n\r\n", LAST_CHUNK]),
+)
+
+
+sizes = st.one_of(st.just(5000), st.integers(1, 30))
+
+
+@given(st.lists(st.tuples(framed, sizes, st.sampled_from([0.0, 5.0, 9.5]), st.sampled_from([0, 0, 0, 100]))))
+@example([(EVENT + b"0", 5000, 0.0, 0), (EVENT, 5000, 0.0, 0)])
+@example([(chunk(b"data: 2\n"), 5000, 0.0, 0), (EVENT, 5000, 0.0, 0)])
+@example([(EVENT, 5000, 5.0, 0), (EVENT, 5000, 5.0, 0)])
+def test_as_if_it_were_decoded(reads: list[tuple[bytes, int, float, int]]) -> None:
+    asyncio.run(receive_on_both(reads))
+
+
+async def receive_on_both(reads: list[tuple[bytes, int, float, int]]) -> None:
+    passing, decoding = Stage(), Stage(Decoding)
+    for read, size, pause, waiting in [(EVENT, 5000, 0.0, 0), *reads]:
+        for stage in (passing, decoding):
+            stage.now += pause
+            stage.deadlines.advance()
+            stage.wire.waiting = waiting
+            stage.receive(read[:size])
+            if read[size:]:
+                stage.receive(read[size:])
+        assert passing.seen() == decoding.seen()
+
+
+async def test_events_are_passed_on() -> None:
+    stage = Stage()
+    stage.receive(EVENT)
+    decoder = stage.relay._decoder
+    stage.relay._decoder = None  # nobody asks it
+    stage.receive(EVENT, EVENT)
+    stage.relay._decoder = decoder
+    assert b"".join(stage.wire.written[1:]) == EVENT * 3
+    assert stage.relay.bytes_sent == 27
+
+
+async def test_an_ending_is_met_at_the_next_event() -> None:
+    stage = Stage()
+    stage.receive(EVENT, EVENT)
+    stage.relay.end_by(Ending(1.0, 100.0, CloseReason.REMOVED))
+    stage.receive(EVENT)
+    stage.now = 1.0
+    stage.receive(EVENT)
+    assert stage.relay.reason is CloseReason.REMOVED
+    assert stage.relay.bytes_sent == 36
+
+
+@pytest.mark.parametrize("most", [20, 5000])
+async def test_events_of_a_limited_size(most: int) -> None:
+    stage = Stage(MeasuredRelay, Stream(event_size=most))
+    largest = b"data: " + b"x" * (most - 8) + b"\n\n"
+    stage.receive(EVENT, EVENT, chunk(largest), EVENT, chunk(b"x" + largest))
+    assert stage.relay.reason is CloseReason.EVENT_TOO_LARGE
+    assert stage.relay.bytes_sent == most + 27
+
+
+def test_size_lines() -> None:
+    for size in range(1, 4080):
+        whole = chunk(b"x" * size)
+        if len(whole) < len(SIZE_LINES):
+            assert whole == SIZE_LINES[len(whole)] + b"x" * size + b"\r\n"
+    assert {length for length, line in enumerate(SIZE_LINES) if len(line) > length} == {0, 1, 2, 3, 4, 5, 21, 262}
