@@ -33,6 +33,7 @@ class Account:
         "client",
         "consumer",
         "cors",
+        "early",
         "endpoint",
         "entered",
         "first_byte_after",
@@ -75,6 +76,8 @@ class Account:
         """The one that is asked, or was the last."""
         self.status: int | None = None
         self.stream = False
+        self.early = False
+        """Whether the client has a response head that is not upstream's, and the stream has not ended."""
         self.head_after: float | None = None
         self.first_byte_after: float | None = None
         self.left_after: float | None = None
@@ -109,14 +112,23 @@ class Account:
             admission.occupancy.leave(self.address, self.consumer.name)
         self.entered = ()
 
+    def opened_early(self) -> None:
+        """The client has a response head, and upstream has not answered."""
+        self._open(200, stream=True)
+        self.early = True
+
     def head_sent(self, status: int, *, stream: bool) -> None:
-        """Upstream's response head is on its way to the client."""
-        self._opened = self._now()
+        """Upstream's response head is on its way to the client, or too late."""
         if self.endpoint is not None:
             self.endpoint.answered(status)
-        self.head_after = self._opened - self.started
-        self.status, self.stream = status, stream
+        self.head_after = self._now() - self.started
         self._counts.head.observe(self.head_after)
+        if not self.early:
+            self._open(status, stream=stream)
+
+    def _open(self, status: int, *, stream: bool) -> None:
+        self._opened = self._now()
+        self.status, self.stream = status, stream
         if stream:
             self._counts.streams_active += 1
             if self._of_consumer is not None:
@@ -146,9 +158,10 @@ class Account:
         """The client has come back to a shared stream, with what it missed or without."""
         self._counts.replays[found] += 1
 
-    def relayed(self, reason: CloseReason, bytes_sent: int) -> None:
-        """The response has ended."""
+    def relayed(self, reason: CloseReason, bytes_sent: int, problem: str | None = None) -> None:
+        """The response has ended; `problem` is what its client was told of that."""
         self.leave()
+        self.early = False
         now = self._now()
         counts = self._counts
         counts.response_bytes += bytes_sent
@@ -163,14 +176,17 @@ class Account:
                 self.route.pace.ended(now)
         self._write(
             "stream_close" if self.stream else "request",
-            {**self._reasons(reason), "bytes": bytes_sent, **self._times(now)},
+            {**self._reasons(reason), "problem": problem, "bytes": bytes_sent, **self._times(now)},
         )
 
     def refused(self, problem: Problem) -> None:
         """The gateway answered itself."""
+        self._counts.refused[problem.reason] = self._counts.refused.get(problem.reason, 0) + 1
+        if self.early:
+            self.relayed(CloseReason.UPSTREAM_ERROR, 0, problem.reason)
+            return
         self.leave()
         self.status = problem.status
-        self._counts.refused[problem.reason] = self._counts.refused.get(problem.reason, 0) + 1
         self._count_status()
         self._write("request", {"reason": problem.reason, **self._times(self._now())})
 
@@ -182,6 +198,9 @@ class Account:
 
     def abandoned(self) -> None:
         """The client went away before there was a response."""
+        if self.early:
+            self.relayed(CloseReason.CLIENT, 0)
+            return
         self.leave()
         self._count_status()
         self._write("request", {"reason": CloseReason.CLIENT.value, **self._times(self._now())})

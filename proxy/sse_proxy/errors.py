@@ -120,6 +120,17 @@ class TooManyRedirectsError(UpstreamError):
     reason = "TooManyRedirects"
 
 
+class NoEventStreamError(UpstreamError):
+    """Upstream's answer is no event stream, and the client has been told that there is one."""
+
+    reason = "NoEventStream"
+
+    def __init__(self, status: int) -> None:
+        """`status` is upstream's."""
+        super().__init__(f"upstream answered with {status}")
+        self.status = status
+
+
 class UpstreamClosedError(UpstreamError):
     """The connection ended before the response head was complete."""
 

@@ -29,6 +29,7 @@ from sse_proxy.sharing import Sharing
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.stream.ending import Ending
+from sse_proxy.stream.failure import failure_chunk
 from sse_proxy.stream.live import LiveExchanges
 from sse_proxy.stream.relay import Divert, Relay
 from sse_proxy.stream.shared.key import as_shared
@@ -90,12 +91,12 @@ class Exchanges:
         try:
             await self._answer(request, account)
         except asyncio.CancelledError:
-            if account.status is None:
+            if account.status is None or account.early:
                 account.abandoned()
             raise
         except Exception:
             _log.exception("request %s could not be handled", account.id)
-            if request.connection.head_sent:
+            if request.connection.head_sent and not account.early:
                 request.connection.reset()
             else:
                 self._refuse(request, account, Problem(500, "InternalError"), close=True)
@@ -116,6 +117,8 @@ class Exchanges:
                 await self.ask(admitted, account)
         except errors.UpstreamError as error:
             status = _GATEWAY_STATUS.get(type(error), 502)
+            if isinstance(error, errors.NoEventStreamError) and error.status >= 300:
+                status = error.status
             problem = Problem(status, error.reason, retry_after=_RETRY_AFTER.get(type(error)))
             self._refuse(request, account, problem)
         except errors.BodyTooLargeError:
@@ -169,6 +172,13 @@ class Exchanges:
 
     def _refuse(self, request: Request, account: Account, problem: Problem, *, close: bool = False) -> None:
         connection = request.connection
+        if account.early:
+            # It has a response head already.
+            connection.send(failure_chunk(problem))
+            account.refused(problem)
+            connection.shut()
+            connection.answered(keep_alive=False)
+            return
         # A client that waits for 100 may take the answer for the end of the request, and its next bytes for a new one.
         unread = request.get(b"expect") is not None and not request.complete
         close = close or self.closing or request.head.last or unread or request.head.method == b"CONNECT"

@@ -19,6 +19,7 @@ from sse_proxy.request import RequestBody
 from sse_proxy.route import Route
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import Deadlines
+from sse_proxy.stream.early import Opening, opening_for
 from sse_proxy.stream.framing import LAST_CHUNK, chunk
 from sse_proxy.stream.measured import MeasuredRelay
 from sse_proxy.stream.relay import Divert, Relay
@@ -30,6 +31,7 @@ from sse_proxy.upstream.usage import Usage
 
 _NO_FAULT_OF_THE_ENDPOINT = (
     errors.MaxConnectionsReachedError,
+    errors.NoEventStreamError,
     errors.RedirectRefusedError,
     errors.TooManyRedirectsError,
 )
@@ -65,11 +67,12 @@ class Forwarding:
             tries += route.api.failover.attempts
             await inquiry.keep_body()
         key = inquiry.affinity()
+        opening = opening_for(inquiry.request, route.api.stream) if divert is None else None
         tried: list[Endpoint] = []
         while (endpoint := route.endpoints.choose(key, tried, inquiry.session)) is not None:
             account.endpoint = endpoint
             try:
-                return await self._relay(inquiry, account, endpoint, divert)
+                return await self._relay(inquiry, account, endpoint, opening, divert)
             except _NO_FAULT_OF_THE_ENDPOINT:
                 raise
             except errors.UpstreamError as error:
@@ -79,7 +82,9 @@ class Forwarding:
                     raise
         raise errors.NoEndpointError("no endpoint has a weight")
 
-    async def _relay(self, inquiry: Inquiry, account: Account, endpoint: Endpoint, divert: Divert | None) -> None:
+    async def _relay(
+        self, inquiry: Inquiry, account: Account, endpoint: Endpoint, opening: Opening | None, divert: Divert | None
+    ) -> None:
         """Ask one endpoint, and have its answer relayed. Raises UpstreamError when there is none."""
         request, route = inquiry.request, inquiry.route
         upstream = route.api.upstream
@@ -99,6 +104,7 @@ class Forwarding:
                 keep_alive=not (request.head.last or self._exchanges.closing),
                 one_zero=request.head.one_zero,
                 changes=inquiry.response_changes(endpoint.name).then(account.cors),
+                opening=opening,
                 redirected=inquiry.redirected if upstream.follow_redirects else None,
                 diverted=divert,
             )

@@ -44,6 +44,7 @@ _TITLES = {
     "CredentialMissing": "This API asks for a credential",
     "CredentialRefused": "The credential is not accepted",
     "TooManyLogins": "Too many passwords wait to be checked",
+    "NoEventStream": "The target's answer is no event stream",
     "UpstreamBroke": "The target broke its answer off",
     "IdleTimeout": "The target was silent for too long",
     "StreamTimeout": "The stream has lasted as long as it may",

@@ -20,6 +20,9 @@ HEARTBEAT_RULE: dict[str, JsonValue] = {
     "message": HEARTBEAT_MESSAGE,
 }
 
+BEFORE_RESPONSE_MESSAGE = "heartbeatBeforeResponse must be from 1s to 1h"
+NOT_SHARED_MESSAGE = "heartbeatBeforeResponse does not go with mode: Shared"
+
 SHARED_MESSAGE = "shared, slowConsumer and replay go with mode: Shared"
 
 IGNORED_RULE = Rule(
@@ -33,6 +36,12 @@ def _heartbeat(value: str) -> str:
     seconds = seconds_of(value)
     if seconds and not 1 <= seconds <= 3600:
         raise ValueError(HEARTBEAT_MESSAGE)
+    return value
+
+
+def _before_response(value: str) -> str:
+    if not 1 <= seconds_of(value) <= 3600:
+        raise ValueError(BEFORE_RESPONSE_MESSAGE)
     return value
 
 
@@ -141,6 +150,16 @@ class StreamSpec(StreamDefaults):
                     "(!has(self.shared) && !has(self.slowConsumer) && !has(self.replay))",
                     "message": SHARED_MESSAGE,
                 },
+                {
+                    "rule": "!has(self.heartbeatBeforeResponse) || "
+                    "(duration(self.heartbeatBeforeResponse) >= duration('1s') && "
+                    "duration(self.heartbeatBeforeResponse) <= duration('1h'))",
+                    "message": BEFORE_RESPONSE_MESSAGE,
+                },
+                {
+                    "rule": "!has(self.heartbeatBeforeResponse) || !has(self.mode) || self.mode != 'Shared'",
+                    "message": NOT_SHARED_MESSAGE,
+                },
             ]
         }
     )
@@ -149,6 +168,10 @@ class StreamSpec(StreamDefaults):
     """Relay: each client has a connection to upstream, and gets what it sends, byte for byte. Shared: GET requests that
     upstream could not tell apart share one, as far as its responses may be shared, and get whole events. Default
     Relay."""
+    heartbeat_before_response: Annotated[Duration, AfterValidator(_before_response)] | None = None
+    """For so long a GET or POST that accepts text/event-stream alone waits for upstream. Then the gateway begins the
+    response without it, with heartbeats: an error, or an answer that is no event stream, is then an event and a break,
+    and upstream's header fields are lost. Default for ever."""
     on_upstream_failure: Literal["Abort", "Event"] | None = None
     """What a client gets when upstream breaks an event stream off, or a timeout does. Abort: its connection breaks.
     Event: the event `gateway-error` with a JSON problem comes first, where one may stand; for clients such as
@@ -167,4 +190,10 @@ class StreamSpec(StreamDefaults):
         shared_only = (self.shared, self.slow_consumer, self.replay)
         if self.mode != "Shared" and any(each is not None for each in shared_only):
             raise ValueError(SHARED_MESSAGE)
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_early_where_shared(self) -> StreamSpec:
+        if self.mode == "Shared" and self.heartbeat_before_response is not None:
+            raise ValueError(NOT_SHARED_MESSAGE)
         return self

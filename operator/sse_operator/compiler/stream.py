@@ -20,6 +20,7 @@ def stream_of(own: StreamSpec | None, defaults: StreamDefaults | None, *, event_
     own, defaults = own or NONE, defaults or NONE
     return Stream(
         heartbeat=seconds_of(_first(own.heartbeat, defaults.heartbeat, "0s")) or None,
+        heartbeat_before_response=seconds_of(own.heartbeat_before_response) if own.heartbeat_before_response else None,
         mode=own.mode or "Relay",
         shared=_shared(own.shared or SharedSpec()),
         slow_consumer=_slow_consumer(own.slow_consumer or SlowConsumerSpec()),

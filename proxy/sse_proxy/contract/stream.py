@@ -65,6 +65,9 @@ class Stream(ConfigModel):
     """None: clients begin at what comes next."""
     heartbeat: Seconds | None = None
     """After so long a silence the client gets a comment, where one may stand; None: nothing is ever added."""
+    heartbeat_before_response: Seconds | None = None
+    """For so long a request that wants events alone may wait for upstream; then its response begins without. None: for
+    ever."""
     close_on_removal: bool = True
     """Whether open streams end when the entry goes, or is suspended."""
     close_on_change: bool = False

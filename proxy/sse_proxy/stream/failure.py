@@ -22,9 +22,12 @@ _PROBLEMS = {
     CloseReason.EVENT_TOO_LARGE: Problem(502, "EventTooLarge"),
 }
 
-FAILURE_CHUNKS: Mapping[CloseReason, bytes] = {
-    reason: chunk(b"event: %b\ndata: %b\n\n" % (EVENT, problem.body().rstrip()))
-    for reason, problem in _PROBLEMS.items()
-}
+
+def failure_chunk(problem: Problem) -> bytes:
+    """The event about a problem, as a chunk."""
+    return chunk(b"event: %b\ndata: %b\n\n" % (EVENT, problem.body().rstrip()))
+
+
+FAILURE_CHUNKS: Mapping[CloseReason, bytes] = {reason: failure_chunk(problem) for reason, problem in _PROBLEMS.items()}
 """For each end that is upstream's fault: the event as a chunk. It may stand at an event boundary, between two chunks of
 a 200 of unencoded text/event-stream."""

@@ -30,14 +30,15 @@ from typing import Protocol
 from sse_proxy import errors
 from sse_proxy.config import Stream, Timeouts
 from sse_proxy.field_changes import FieldChanges
-from sse_proxy.headers import is_encoded, is_event_stream, response_head
+from sse_proxy.headers import Fields, is_encoded, is_event_stream, response_head
 from sse_proxy.listener import ClientConnection
 from sse_proxy.stream.boundary import EventBoundary
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import TICK, Deadlines
+from sse_proxy.stream.early import EARLY_FIELDS, Opening, Reframed
 from sse_proxy.stream.ending import Ending, of_drain, parting
 from sse_proxy.stream.failure import FAILURE_CHUNKS
-from sse_proxy.stream.framing import LAST_CHUNK, BodyDecoder, chunk
+from sse_proxy.stream.framing import LAST_CHUNK, BodyDecoder, UntilClose, chunk
 from sse_proxy.stream.pace import near
 from sse_proxy.stream.passage import Passage
 from sse_proxy.upstream.pool import Lease
@@ -59,7 +60,11 @@ Divert = Callable[[ResponseHead, Lease], bool]
 class Observer(Protocol):
     """Who keeps count of an exchange."""
 
-    def head_sent(self, status: int, *, stream: bool) -> None: ...
+    def opened_early(self) -> None:
+        """The client has a response head, of an event stream, and upstream has not answered."""
+
+    def head_sent(self, status: int, *, stream: bool) -> None:
+        """Upstream has answered, and the client knows."""
 
     def first_byte(self) -> None: ...
 
@@ -98,6 +103,7 @@ class Relay:
         "_observer",
         "_one_zero",
         "_opened",
+        "_opening",
         "_passage",
         "_quiet_since",
         "_redirected",
@@ -134,13 +140,14 @@ class Relay:
         keep_alive: bool,
         one_zero: bool,
         changes: FieldChanges,
+        opening: Opening | None = None,
         redirected: Callable[[ResponseHead], bool] | None = None,
         diverted: Divert | None = None,
     ) -> None:
         """`ended` is called once, when nothing is left to do; `method` is the client's; `changes` are those of the
-        response's header fields; `redirected` judges a response head first:
-        True, and the client gets nothing of this response; `diverted` does so next, and with True it has taken the
-        connection as well."""
+        response's header fields; `opening` is when the client is sent something before upstream answers; `redirected`
+        judges a response head first: True, and the client gets nothing of this response; `diverted` does so next, and
+        with True it has taken the connection as well."""
         self.client = client
         self._lease = lease
         self._timeouts = timeouts
@@ -158,6 +165,7 @@ class Relay:
         self._tells_failure = settings.on_upstream_failure == "Event"
         self._quiet_since = 0.0
         """When there was, or might have been, the last heartbeat."""
+        self._opening = opening
         self._redirected = redirected
         self._diverted = diverted
         self._opened: float | None = None
@@ -202,7 +210,12 @@ class Relay:
     def waiting_for_upstream(self) -> None:
         """From now on upstream has to take more of the request, or to answer it."""
         self._waiting_upstream_since = now = self._deadlines.now()
-        if self._opened is None and self._timeouts.response is not None:
+        if self._opened is not None:
+            return
+        if self._opening is not None and self.request_complete:
+            self._opening.wait(now)
+            self._deadlines.watch(self, self._look_waiting_for_head(now))
+        elif self._timeouts.response is not None:
             self._deadlines.watch(self, now + self._timeouts.response)
 
     def waiting_for_client(self) -> None:
@@ -242,11 +255,14 @@ class Relay:
             self._released = True
             self._finish()
             return
+        early = self._opening is not None and self._opening.begun
+        if early and not self._goes_on_early(head):
+            return
         now = self._deadlines.now()
         self._opened = self._passage.last = now
-        self._decoder = head.decoder
-        bodiless = head.decoder is None
-        unknown_length = head.decoder is not None and head.decoder.length is None
+        decoder = self._decoder = UntilClose() if early else head.decoder
+        bodiless = decoder is None
+        unknown_length = decoder is not None and decoder.length is None
         self._chunked = unknown_length and not self._one_zero
         self._until_close = unknown_length and self._one_zero
         stream = self._stream = not bodiless and is_event_stream(self._content_type(head))
@@ -256,22 +272,54 @@ class Relay:
         if not self._may_add:
             self._heartbeat = None
             self._tells_failure = False
+        if not early:
+            self._send_head(head.status, head.phrase, head.fields, bodiless=bodiless)
+        self._lease.connection.passage = self._passage
+        self._observer.head_sent(head.status, stream=stream)
+        self._deadlines.watch(self, self._next_look(now))
+        self._decide()
+
+    def _send_head(self, status: int, phrase: bytes, fields: Fields, *, bodiless: bool = False) -> None:
         self.client.head_sent = True
         self.client.send(
             response_head(
-                head.status,
-                head.phrase,
-                head.fields,
+                status,
+                phrase,
+                fields,
                 bodiless=bodiless,
                 chunked=self._chunked,
                 close=not self._keep_alive,
                 changes=self._changes,
             )
         )
-        self._lease.connection.passage = self._passage
-        self._observer.head_sent(head.status, stream=stream)
-        self._deadlines.watch(self, self._next_look(now))
-        self._decide()
+
+    def _speak_first(self, opening: Opening, now: float) -> None:
+        """Send the client something before upstream answers."""
+        if not opening.begun:
+            self._chunked = True
+            self._send_head(200, b"OK", EARLY_FIELDS)
+            self._observer.opened_early()
+        elif self.client.unsent:
+            opening.spoken(now)
+            return
+        self.client.send(_HEARTBEAT_CHUNK)
+        self._observer.heartbeat()
+        opening.spoken(now)
+
+    def _goes_on_early(self, head: ResponseHead) -> bool:
+        """Whether a response goes with the head that the client has; it is the failure that there is otherwise."""
+        fits = (
+            head.status == 200
+            and head.decoder is not None
+            and is_event_stream(head.get(b"content-type"))
+            and not is_encoded(head.get(b"content-encoding"))
+        )
+        if fits:
+            self._lease.connection.hand_over(Reframed(self))
+        else:
+            self._observer.head_sent(head.status, stream=False)
+            self._fail(errors.NoEventStreamError(head.status))
+        return fits
 
     def _content_type(self, head: ResponseHead) -> bytes | None:
         """The Content-Type that the client is told."""
@@ -385,6 +433,8 @@ class Relay:
         """What is written to the connection that is gone is dropped there."""
         self._left = True
         self._heartbeat = self._redirected = None
+        if self._opening is not None:
+            self._opening.at = None
         self.client.release_handler()
         self._observer.client_left()
         if self._held:
@@ -405,7 +455,7 @@ class Relay:
         self._ending = ending
         self._passage.close()
         self._keep_alive = False
-        if self._opened is not None or self._left:
+        if self._opened is not None or self._left or self._opening is not None:
             # The next look finds when to end.
             self._deadlines.watch(self, self._deadlines.now())
 
@@ -497,9 +547,20 @@ class Relay:
             times.append(self._ending.by)
         at = min(times, default=None)
         if at is None or now < at:
-            return at
+            return at if self._opening is None else self._look_before_response(self._opening, now, at)
         self._fail(errors.UpstreamResponseTimeoutError("no response head in time"))
         return None
+
+    def _look_before_response(self, opening: Opening, now: float, at: float | None) -> float | None:
+        """The time to look again, which is `at` for other reasons."""
+        ending = self._ending if opening.begun and not self._left else None
+        if ending is not None and now >= ending.start:
+            self._end_by(ending)
+            return None
+        if opening.at is not None and now >= opening.at:
+            self._speak_first(opening, now)
+        times = (at, opening.at, ending.start if ending is not None else None)
+        return min((time for time in times if time is not None), default=None)
 
     def _next_look(self, now: float) -> float | None:
         timeouts = self._timeouts

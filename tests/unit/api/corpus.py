@@ -608,6 +608,7 @@ STREAMS_GOOD: list[Any] = [
 
 ONE_APIS_STREAM_GOOD: list[Any] = [
     *({"onUpstreamFailure": value} for value in ("Abort", "Event")),
+    *({"heartbeatBeforeResponse": value} for value in ("1s", "10s", "1h")),
     {"onClientDisconnect": {"policy": "Cancel"}},
     {"onClientDisconnect": {"policy": "Finish"}},
     *({"onClientDisconnect": {"policy": "Finish", "maxDuration": value}} for value in ("1s", "5m", "24h")),
@@ -616,6 +617,8 @@ ONE_APIS_STREAM_GOOD: list[Any] = [
 ONE_APIS_STREAM_BAD: list[Any] = [
     {"onUpstreamFailure": "Close"},
     {"onUpstreamFailure": True},
+    *({"heartbeatBeforeResponse": value} for value in ("0s", "999ms", "61m", True)),
+    {"mode": "Shared", "heartbeatBeforeResponse": "10s"},
     {"onClientDisconnect": "Finish"},
     {"onClientDisconnect": {}},
     {"onClientDisconnect": {"policy": "Finish", "for": "5m"}},
