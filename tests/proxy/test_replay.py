@@ -238,6 +238,18 @@ async def test_history_and_then_silence_is_all(gateway: Gateway, origin: Origin)
     assert await numbers(client, 1) == [6]
 
 
+async def test_upstream_is_lost_before_it_said_anything(gateway: Gateway, origin: Origin) -> None:
+    """The shared connection goes on behind what was caught up."""
+    log = origin.answer = Log(*range(1, 6))
+    gateway.load(kept(origin))
+    client, _ = await come(gateway, "3")
+    assert await numbers(client, 2) == [4, 5]
+    log.streams[0].reset()
+    log.history.append(6)
+    assert await numbers(client, 1) == [6]
+    assert log.asked == [None, "3", "5"]
+
+
 async def test_an_id_that_is_on_its_way(gateway: Gateway, origin: Origin) -> None:
     """Another replica was ahead of this one."""
     log = origin.answer = Log()

@@ -40,10 +40,10 @@ HEAD = parse_head(
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n", to_head_request=False
 )
 KEYS = ("a", "b")
-HIGH = 400
+HIGH = 150
 """Bytes in a client's connection before it takes no more."""
-BUFFER = 600
-KEPT = Replay(events=5, bytes=700, max_age=30.0, on_miss="Live")
+BUFFER = 400
+KEPT = Replay(events=5, bytes=450, max_age=30.0, on_miss="Live")
 LARGEST = 250
 """Bytes of an event's chunk, at most."""
 
@@ -359,9 +359,27 @@ class SharedStreamModel(RuleBasedStateMachine):
     def leaves(self, number: int) -> None:
         self.disconnect(self.clients[number])
 
-    @rule(number=st.integers(0, 4))
-    def stops_to_read(self, number: int) -> None:
+    @rule(number=st.integers(0, 4), come=st.booleans())
+    def stops_to_read(self, number: int, come: bool) -> None:
         self.clients[number].stalled = True
+        if come:
+            self.comes_again(number, later=True)
+            self.run()
+
+    @rule(number=st.integers(0, 4), before=st.integers(0, 3), after=st.integers(0, 3))
+    def comes_again_and_reads_late(self, number: int, before: int, after: int) -> None:
+        """It is behind while others are written what comes."""
+        client = self.clients[number]
+        self.disconnect(client)
+        for _ in range(before):
+            self.upstream.say(client.key)
+        self.run()
+        self.stops_to_read(number, come=True)
+        for _ in range(after):
+            self.upstream.say(client.key)
+            self.run()
+        client.stalled = False
+        self.run()
 
     @rule(number=st.integers(0, 4), most=st.sampled_from((10, 300)))
     def reads_something(self, number: int, most: int) -> None:
@@ -410,6 +428,8 @@ class SharedStreamModel(RuleBasedStateMachine):
         for client in self.clients:
             if client.connection is not None:
                 assert client.connection.unsent <= HIGH + BUFFER + LARGEST
+        for member in self.exchanging.members:
+            assert member._waiting_size <= BUFFER + KEPT.bytes
         for key in KEYS:
             shared = [connection for connection in self.upstream.of(key) if not connection.private]
             assert len(shared) <= 1 + len(self.sharing.streams)
