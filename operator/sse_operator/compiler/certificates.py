@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+import re
+import ssl
 
 from sse_operator.api.gateway_tls import GatewayTlsSpec
+from sse_operator.compiler.certificate_names import dns_names
 from sse_operator.compiler.secrets import Referenced
 from sse_proxy.config import Certificate, Tls, chain_slot, key_slot
+from sse_proxy.pem import load_pair
+
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_WANTED = "tls.key is to be the private key of the first certificate in tls.crt, in PEM and not encrypted"
 
 
 def certificates_of(spec: GatewayTlsSpec | None, referenced: Referenced) -> Tls | None:
@@ -31,30 +35,27 @@ def _fill(place: int, name: str, referenced: Referenced) -> tuple[str, ...]:
     if chain is None or key is None:
         return ()
     try:
-        certificate = x509.load_pem_x509_certificates(chain.encode())[0]
-        hostnames = _hostnames(certificate)
-        public = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        hostnames = _hostnames(chain)
+    except ValueError:
         referenced.invalid(name, "has an entry tls.crt without a certificate in PEM that can be read")
         return ()
     try:
-        # Only its public half is looked at, which needs no proof of primes: that takes 50 ms and more.
-        private = load_pem_private_key(key.encode(), None, unsafe_skip_rsa_key_validation=True)
-    except (TypeError, ValueError, UnsupportedAlgorithm):
-        referenced.invalid(name, "has an entry tls.key without a private key in PEM that is not encrypted")
+        # OpenSSL judges, as it will in the proxies.
+        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), chain, key)
+    except ssl.SSLError as error:
+        why = f" ({error.reason})" if error.reason else ""
+        referenced.invalid(name, f"has a tls.crt and a tls.key that do not go together{why}: {_WANTED}")
         return ()
-    if private.public_key() != public:
-        referenced.invalid(name, "has a tls.key that does not belong to the first certificate of tls.crt")
+    except ValueError:
+        referenced.invalid(name, f"has an entry tls.key that is encrypted: {_WANTED}")
         return ()
     referenced.fill(chain_slot(place), chain + "\n", name)
     referenced.fill(key_slot(place), key + "\n", name)
     return hostnames
 
 
-def _hostnames(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Of the subject alternative names; a common name counts no more (RFC 9525, section 2)."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
-    return tuple(dict.fromkeys(name.lower() for name in names.get_values_for_type(x509.DNSName)))
+def _hostnames(chain: str) -> tuple[str, ...]:
+    first = _CERTIFICATE.search(chain)
+    if first is None:
+        raise ValueError("no certificate")
+    return dns_names(ssl.PEM_cert_to_DER_cert(first[0]))

@@ -6,6 +6,12 @@ import base64
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from sse_operator.api.data_objects import read_data_object
 from sse_operator.api.reading import read_sse_gateway
@@ -86,8 +92,10 @@ def test_one_that_cannot_be_used_is_told_and_the_others_go_on(authority: trustme
         ({"tls.crt": None}, "has no entry tls.crt"),
         ({"tls.crt": ""}, "without a certificate in PEM"),
         ({"tls.crt": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "without a certificate in PEM"),
-        ({"tls.key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}, "without a private key in PEM"),
-        ({"tls.key": "other"}, "does not belong to the first certificate"),
+        ({"tls.key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}, "do not go together"),
+        ({"tls.key": ""}, "do not go together"),
+        ({"tls.key": "other"}, "KEY_VALUES_MISMATCH"),
+        ({"tls.key": "encrypted"}, "tls.key that is encrypted"),
     ],
 )
 def test_what_is_wrong_with_one_is_told_without_its_content(
@@ -96,6 +104,10 @@ def test_what_is_wrong_with_one_is_told_without_its_content(
     data: dict[str, str | None] = {**issued(authority), **change}
     if data["tls.key"] == "other":
         data["tls.key"] = issued(authority)["tls.key"]
+    if data["tls.key"] == "encrypted":
+        key = load_pem_private_key(issued(authority)["tls.key"].encode(), None)
+        encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
+        data["tls.key"] = encrypted.decode()
     made = compiled("a", a={name: value for name, value in data.items() if value is not None})
     assert made.resolved_refs.reason == "SecretInvalid"
     assert told in made.resolved_refs.message
