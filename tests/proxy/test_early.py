@@ -22,7 +22,7 @@ STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 
 def early(origin: Origin, *, timeouts: dict[str, float | None] | None = None, **members: Any) -> Api:
     settings = members.pop("stream", {})
-    stream = Stream(heartbeat_before_response=AFTER, **settings)
+    stream = Stream(**{"heartbeat_before_response": AFTER, **settings})
     return api(origin.url(), stream=stream, timeouts=timeouts, **members)
 
 
@@ -94,7 +94,7 @@ async def test_comments_until_upstream_answers(gateway: Gateway, origin: Origin)
 
 async def test_who_is_answered_in_time_notices_nothing(gateway: Gateway, origin: Origin) -> None:
     origin.answer = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"
-    gateway.load(early(origin))
+    gateway.load(early(origin, stream={"heartbeat_before_response": harness.PATIENCE}))
     client = await gateway.connect()
     response = await client.get("/sse", ACCEPT)
     assert (response.status, await client.length_body(response)) == (503, b"busy")
@@ -170,7 +170,7 @@ async def test_what_is_no_stream_is_an_event_and_a_break(
 
 async def test_an_answer_that_never_comes(gateway: Gateway, origin: Origin) -> None:
     origin.answer = Thinker()
-    gateway.load(early(origin, timeouts={"response": 4 * AFTER}))
+    gateway.load(early(origin, timeouts={"response": 15 * AFTER}))
     client, _ = await waiting(gateway)
     assert (await told(client))["reason"] == "ResponseTimeout"
 
