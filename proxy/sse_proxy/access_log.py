@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -34,8 +35,14 @@ def query_names(query: str | None) -> list[str]:
     ]
 
 
+@lru_cache(maxsize=1)
+def _to_the_second(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def line(event: str, members: dict[str, object]) -> str:
     """One log line: time (RFC 3339, UTC), event, and the members that have a value."""
-    now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, fraction = divmod(time.time(), 1)
+    now = f"{_to_the_second(seconds)}.{int(fraction * 1000):03d}Z"
     present = {key: value for key, value in members.items() if value is not None}
     return _encode({"time": now, "event": event, **present})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 from collections.abc import Callable
 
 from sse_proxy import access_log
@@ -58,7 +58,7 @@ class Account:
         self._log = log
         self._opened = 0.0
         self.started = now()
-        self.id = secrets.token_hex(8)
+        self.id = f"{random.getrandbits(64):016x}"
         self.method = request.head.method.decode()
         self.via = via
         self.client = via.client

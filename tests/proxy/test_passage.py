@@ -67,6 +67,9 @@ class Unobserved:
     def head_sent(self, status: int, *, stream: bool) -> None:
         pass
 
+    def opened_early(self) -> None:
+        pass
+
     def first_byte(self) -> None:
         pass
 
@@ -203,6 +206,21 @@ async def test_events_of_a_limited_size(most: int) -> None:
     stage.receive(EVENT, EVENT, chunk(largest), EVENT, chunk(b"x" + largest))
     assert stage.relay.reason is CloseReason.EVENT_TOO_LARGE
     assert stage.relay.bytes_sent == most + 27
+
+
+async def test_the_end_goes_with_the_last_event() -> None:
+    stage = Stage()
+    stage.receive(EVENT, EVENT + b"0\r\n\r\n")
+    assert stage.wire.written[1:] == [EVENT, EVENT + LAST_CHUNK]
+    assert stage.relay.reason is CloseReason.UPSTREAM_END
+
+
+async def test_a_clean_end_comes_before_one_of_the_gateway() -> None:
+    stage = Stage()
+    stage.relay.end_by(Ending(0.0, 100.0, CloseReason.DRAIN, reconnect=True))
+    stage.receive(EVENT + LAST_CHUNK)
+    assert stage.wire.written[1:] == [EVENT + LAST_CHUNK]
+    assert stage.relay.reason is CloseReason.UPSTREAM_END
 
 
 def test_size_lines() -> None:

@@ -95,6 +95,7 @@ class Relay:
         "_heartbeat",
         "_held",
         "_keep_alive",
+        "_last_sent",
         "_lease",
         "_left",
         "_may_add",
@@ -173,6 +174,8 @@ class Relay:
         self._left = False
         """Whether the rest is read without a client."""
         self._chunked = self._until_close = False
+        self._last_sent = False
+        """Whether the client has the last chunk."""
         self._decoder: BodyDecoder | None = None
         self._boundary: EventBoundary | None = None
         self._broken_by: BaseException | None = None
@@ -363,6 +366,11 @@ class Relay:
         else:
             ending = None
         self._passage.bytes_sent += len(body)
+        if self._chunked and self._decoder is not None and self._decoder.ended:
+            # Its end comes next: one packet and one system call for both.
+            self._last_sent = True
+            self.client.send(framed + LAST_CHUNK)
+            return
         self.client.send(framed if self._chunked else body)
         if ending is not None and self._may_part():
             self._end_by(ending)
@@ -394,7 +402,7 @@ class Relay:
                 self._release(reuse=False)
             else:
                 self._release(reuse=True)
-            if self._chunked:
+            if self._chunked and not self._last_sent:
                 self.client.send(LAST_CHUNK)
             self._conclude()
 
