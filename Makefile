@@ -2,7 +2,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: run test fuzz soak e2e lint generate bench clean
+.PHONY: run test fuzz soak scale e2e lint generate bench clean
 
 # The main job, no cluster needed: demo source, gateway, events in the terminal.
 run: $(VENV)/.run
@@ -19,6 +19,10 @@ fuzz: $(VENV)/.test
 # The operator under churn and faults, ten minutes unless ARGS="--minutes 3"; `pytest -m soak` has the long proofs.
 soak: $(VENV)/.test
 	@$(PYTHON) tests/apiserver/soak.py $(ARGS)
+
+# The operator with ten thousand SseApis, a quarter of an hour; ARGS="--help" tells what can be chosen.
+scale: $(VENV)/.test
+	@$(PYTHON) tests/apiserver/scale.py $(ARGS)
 
 # The whole on a kind cluster: images, chart, tests/e2e; ARGS are pytest's.
 e2e: $(VENV)/.test

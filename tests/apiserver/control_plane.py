@@ -116,6 +116,12 @@ class ControlPlane:
     def audit_log(self) -> Path:
         return self.folder / "audit.log"
 
+    @property
+    def pids(self) -> tuple[int | None, int | None]:
+        """Of the API server and of etcd, as far as they run."""
+        api_server, etcd = self._api_server, self._etcd
+        return api_server.pid if api_server else None, etcd.pid if etcd else None
+
     # Processes
 
     def start(self) -> None:

@@ -110,6 +110,11 @@ class OperatorProcess:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id, as long as it has one."""
+        return self._process.pid if self._process else None
+
     def send(self, number: int) -> None:
         """Send it a signal."""
         assert self._process

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -51,8 +52,16 @@ class Condition(ApiModel):
     """Why, and what to do about it, for people."""
 
 
+@lru_cache(maxsize=4096)
+def shared(condition: Condition) -> Condition:
+    """The condition, or one that is equal: most conditions of thousands of objects are, and take most of the memory
+    that an object takes."""
+    return condition
+
+
 Conditions = Annotated[
     list[Condition],
+    AfterValidator(lambda conditions: [shared(condition) for condition in conditions]),
     Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
 ]
 
@@ -73,17 +82,19 @@ def set_conditions(
     """The conditions that `verdicts` give. `lastTransitionTime` is kept where the status is what it was."""
     before = {condition.type: condition for condition in previous}
     return tuple(
-        Condition(
-            type=verdict.type,
-            status=verdict.status,
-            observed_generation=generation,
-            last_transition_time=(
-                old.last_transition_time
-                if (old := before.get(verdict.type)) and old.status == verdict.status
-                else timestamp(now)
-            ),
-            reason=verdict.reason,
-            message=verdict.message,
+        shared(
+            Condition(
+                type=verdict.type,
+                status=verdict.status,
+                observed_generation=generation,
+                last_transition_time=(
+                    old.last_transition_time
+                    if (old := before.get(verdict.type)) and old.status == verdict.status
+                    else timestamp(now)
+                ),
+                reason=verdict.reason,
+                message=verdict.message,
+            )
         )
         for verdict in verdicts
     )

@@ -7,6 +7,7 @@ leniently: one that another version wrote, or a hand, must never make its object
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -29,16 +30,19 @@ _context_path: TypeAdapter[str] = TypeAdapter(ContextPath)
 _hostname: TypeAdapter[str] = TypeAdapter(Hostname)
 
 
-def read_sse_api(document: Document) -> SseApi:
-    """The SseApi that `document` holds, with whatever is wrong with it in `faults`.
+def read_sse_api(document: Document, before: SseApi | None = None) -> SseApi:
+    """The SseApi that `document` holds, with whatever is wrong with it in `faults`. `before` is what was read of the
+    same name before: see `_of_same_generation`.
 
     `spec` is None where there are faults. `context_path`, `hostnames` and `gateway_ref` are then read one by one, so
     that the object can hold its path; `context_path` is None also where it has host names and none of them is valid,
     since without them it would hold the path on every host."""
     metadata, faults = _metadata(document)
+    status = _status(SseApiStatus, document.get("status"))
+    if before is not None and not faults and _of_same_generation(before, metadata):
+        return replace(before, metadata=metadata, status=status)
     spec, spec_faults = _spec(SseApiSpec, document.get("spec"))
     faults += spec_faults
-    status = _status(SseApiStatus, document.get("status"))
     if spec is None:
         raw = document.get("spec")
         fields = raw if isinstance(raw, Mapping) else {}
@@ -64,10 +68,12 @@ def read_sse_api(document: Document) -> SseApi:
     )
 
 
-def read_sse_gateway(document: Document) -> SseGateway:
+def read_sse_gateway(document: Document, before: SseGateway | None = None) -> SseGateway:
     """The SseGateway that `document` holds, with whatever is wrong with it in `faults`; `spec` is None where there
-    are faults. All of its spec has defaults, so it may be absent."""
+    are faults. All of its spec has defaults, so it may be absent. `before` is as in `read_sse_api`."""
     metadata, faults = _metadata(document)
+    if before is not None and not faults and _of_same_generation(before, metadata):
+        return replace(before, metadata=metadata, status=_status(SseGatewayStatus, document.get("status")))
     spec, spec_faults = _spec(SseGatewaySpec, {} if document.get("spec") is None else document["spec"])
     faults += spec_faults
     return SseGateway(
@@ -76,6 +82,14 @@ def read_sse_gateway(document: Document) -> SseGateway:
         faults=tuple(faults),
         status=_status(SseGatewayStatus, document.get("status")),
     )
+
+
+def _of_same_generation(before: SseApi | SseGateway, metadata: Metadata) -> bool:
+    """Whether the spec that was read before, and had no faults, is still the spec: then it is not read again and stays
+    the same Python object, by which the compiler knows what has not changed. The API server raises the generation with
+    every change of a spec (Kubernetes API conventions, "Metadata")."""
+    known = before.metadata
+    return before.spec is not None and known.uid == metadata.uid and known.generation == metadata.generation > 0
 
 
 def _without_trailing_slash(path: str) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies
 
 import aiohttp
 import kopf
@@ -23,6 +24,8 @@ from sse_operator.cluster.kinds import Kind
 from sse_operator.cluster.metrics import Metrics
 from sse_operator.cluster.watch_requests import watch_requests
 from sse_operator.resources.names import MANAGER, Object
+
+ResultT = TypeVar("ResultT")
 
 REQUEST_TIMEOUT = 20.0
 PAGE = 500
@@ -55,6 +58,8 @@ class ApiServer:
                 await kubernetes_config.load_kube_config(client_configuration=configuration)
         except (kubernetes_config.ConfigException, OSError) as error:
             raise ApiServerUnreachableError(f"no way to log in: {error}") from error
+        # A client that trusts the environment looks for a .netrc, on another thread, with every request.
+        configuration.client_session_kwargs = {"trust_env": bool(getproxies())}
         return cls(configuration, metrics)
 
     async def close(self) -> None:
@@ -207,8 +212,11 @@ def _refusal(what: str, status: int, text: bytes, retry_after: str | None) -> Ap
     return ApiServerError(what, status, str(answer.get("reason", "")), str(answer.get("message", "")), pause)
 
 
-async def settle(*awaitables: Any) -> None:
-    """Wait for all, then raise the first failure: a write under way is never left behind."""
+async def settle(*awaitables: Awaitable[ResultT]) -> list[ResultT]:
+    """What all give, once all have ended; or else the first failure: a write under way is never left behind."""
+    results: list[ResultT] = []
     for result in await asyncio.gather(*awaitables, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result
+        results.append(result)
+    return results

@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -40,6 +40,29 @@ class Applier:
     def __init__(self, api: ApiServer, store: Store) -> None:
         self._api = api
         self._store = store
+        self._in_order: dict[str, dict[tuple[Kind, Name], tuple[Hashable, Object]]] = {}
+        """Gateway → its objects that were found as they should be, with what that depends on."""
+
+    async def keep(
+        self, gateway: SseGateway, kind: Kind, name: Name, basis: Hashable, render: Callable[[], Object]
+    ) -> bool:
+        """`apply` of what `render` gives, which depends on `basis` alone. It is not even rendered where the object is
+        the very one that was found in order with the same basis."""
+        live = self._store.children[kind].get(name)
+        in_order = self._in_order.setdefault(gateway.metadata.key, {})
+        found = in_order.get((kind, name))
+        if live is not None and found is not None and found[1] is live and found[0] == basis:
+            return False
+        in_order.pop((kind, name), None)
+        if await self.apply(gateway, render()):
+            return True
+        if live is not None:
+            in_order[kind, name] = (basis, live)
+        return False
+
+    def forget(self, gateway_key: str) -> None:
+        """The gateway is gone."""
+        self._in_order.pop(gateway_key, None)
 
     async def apply(self, gateway: SseGateway, document: Object) -> bool:
         """Write the object if it differs. Whether it did. Raises ObjectRefusedError, ApiServerError."""
@@ -98,6 +121,7 @@ class Applier:
                 if (kind, name) in kept or not owned_by(live, gateway) or "deletionTimestamp" in live["metadata"]:
                     continue
                 await self._delete(kind, live)
+                self._in_order.get(gateway.metadata.key, {}).pop((kind, name), None)
                 pruned += 1
         return pruned
 

@@ -17,8 +17,10 @@ from datetime import datetime
 from sse_operator.api.objects import SseApi, SseGateway
 from sse_operator.api.sse_gateway import SseGatewaySpec
 from sse_operator.cluster.api_server import ApiServer, settle
+from sse_operator.cluster.api_statuses import ApiStatuses
 from sse_operator.cluster.apply import Applier, name_of
-from sse_operator.cluster.as_of import StaleViewError, newest, with_as_of, written_as_of
+from sse_operator.cluster.as_of import StaleViewError
+from sse_operator.cluster.config_writer import ConfigWriter
 from sse_operator.cluster.default_gateways import DefaultGateways
 from sse_operator.cluster.errors import ApiServerError, LeaseLostError, ObjectRefusedError, OperatorError
 from sse_operator.cluster.events import EventWriter
@@ -30,22 +32,14 @@ from sse_operator.cluster.queue import WorkFailedError
 from sse_operator.cluster.rollouts import Rollouts
 from sse_operator.cluster.statuses import StatusWriter
 from sse_operator.cluster.store import UNATTACHED, Store
-from sse_operator.compiler.gateway import compile_gateway, refuse_unattached
+from sse_operator.compiler.gateway import compile_gateway
 from sse_operator.compiler.model import CompiledGateway, Environment, GatewayInputs, Programmed, Revised
-from sse_operator.compiler.observed import with_observed
-from sse_operator.compiler.revisions import revise
-from sse_operator.compiler.status import sse_api_status, sse_gateway_status
-from sse_operator.compiler.verdicts import api_verdicts, gateway_verdicts
-from sse_operator.resources.admin_token import TOKEN_SUFFIX, admin_token_secret, token_of
-from sse_operator.resources.config_maps import (
-    INDEX_SUFFIX,
-    index_config_map,
-    shard_config_map,
-    shard_secret,
-    written_config,
-)
+from sse_operator.compiler.revisions import with_revisions
+from sse_operator.compiler.status import sse_gateway_status
+from sse_operator.compiler.verdicts import gateway_verdicts
+from sse_operator.resources.admin_token import admin_token_secret, token_of
 from sse_operator.resources.exposure import base_urls
-from sse_operator.resources.names import Object, child_name, service_host
+from sse_operator.resources.names import Object, service_host
 from sse_operator.resources.workload import Workload, workload
 
 logger = logging.getLogger(__name__)
@@ -108,12 +102,15 @@ class Reconciler:
         self._applier = Applier(api, store)
         self._rollouts = Rollouts(self._applier, store)
         self._look_again = look_again
+        self._config = ConfigWriter(self._applier, store)
         self._statuses = StatusWriter(api, store, events)
+        self._api_statuses = ApiStatuses(self._statuses, now)
         self._metrics = metrics
         self._now = now
         self._clock = clock
         self._again = again
         self._nudges = nudge
+        self._compiled: dict[str, CompiledGateway] = {}
         self._nudged: dict[str, float] = {}
         self._asked: dict[str, int] = {}
 
@@ -152,20 +149,25 @@ class Reconciler:
         """One run. Raises OperatorError."""
         apis = self._store.apis.of_gateway(key)
         if key == UNATTACHED:
-            await self._refuse(apis)
+            await self._api_statuses.refuse(apis)
             return
         gateway = self._store.gateway(key) or await self._default_gateways.make(key, apis)
         if gateway is not None:
             self._check_view(gateway)
-        compiled = compile_gateway(self._inputs(key, gateway, apis), self.environment, self._now())
+        compiled = compile_gateway(
+            self._inputs(key, gateway, apis), self.environment, self._now(), self._compiled.get(key)
+        )
+        self._compiled[key] = compiled
         if gateway is None:
             self._forget(key)
-            await self._write_api_statuses(key, compiled, None, None, [])
+            await self._api_statuses.write(key, compiled, None, None, [])
             return
         if gateway.spec is None or compiled.accepted.status != "True" or self._leaving(gateway):
             await self._write_statuses(gateway, compiled, None, None, "")
             return
-        written = await self._write_objects(gateway, gateway.spec, compiled)
+        revised = self._config.revise(gateway, compiled)
+        compiled = self._compiled[key] = with_revisions(compiled, revised)
+        written = await self._write_objects(gateway, gateway.spec, compiled, revised)
         programmed = await self._program(gateway, written)
         await self._write_statuses(gateway, compiled, written.revised, programmed, written.refusal)
         if (remaining := await self._default_gateways.retire(gateway, apis)) is not None:
@@ -176,14 +178,10 @@ class Reconciler:
 
     def _check_view(self, gateway: SseGateway) -> None:
         """Raises StaleViewError where the config was made from newer SseApis than are known here."""
-        as_of = written_as_of(self._index(gateway), gateway)
+        as_of = self._config.as_of(gateway)
         if self._store.apis.newest < as_of:
             self._look_again()
             raise StaleViewError(f"the SseApis are known as of {self._store.apis.newest}, the config is of {as_of}")
-
-    def _index(self, gateway: SseGateway) -> Object | None:
-        name = child_name(gateway.metadata.name, INDEX_SUFFIX)
-        return self._store.children[CONFIG_MAPS].get((gateway.metadata.namespace, name))
 
     def _inputs(self, key: str, gateway: SseGateway | None, apis: Sequence[SseApi]) -> GatewayInputs:
         namespaces = {api.metadata.namespace for api in apis}
@@ -207,20 +205,21 @@ class Reconciler:
     def _forget(self, key: str) -> None:
         self._nudged.pop(key, None)
         self._asked.pop(key, None)
+        self._compiled.pop(key, None)
+        self._config.forget(key)
         self._default_gateways.forget(key)
 
     # Objects
 
-    async def _write_objects(self, gateway: SseGateway, spec: SseGatewaySpec, compiled: CompiledGateway) -> _Written:
+    async def _write_objects(
+        self, gateway: SseGateway, spec: SseGatewaySpec, compiled: CompiledGateway, revised: Revised
+    ) -> _Written:
         objects = workload(gateway, spec, self._workload)
         refusals: list[str] = []
-        revised = self._revised(gateway, compiled)
         config_changed = False
         token = None
         try:
-            config_changed = await self._write_config(
-                gateway, revised, newest(result.api for result in compiled.results.values())
-            )
+            config_changed = await self._config.write(gateway, compiled, revised)
             token = await self._admin_token(gateway)
         except (ApiServerError, ObjectRefusedError) as error:
             refusals.append(_refusal(error))
@@ -235,27 +234,6 @@ class Reconciler:
         if not refusals:
             await self._applier.prune(gateway, ((kind_of(each), name_of(each)) for each in objects), DISPENSABLE)
         return _Written(revised, config_changed, token, "; ".join(refusals))
-
-    def _revised(self, gateway: SseGateway, compiled: CompiledGateway) -> Revised:
-        config_maps = self._store.children[CONFIG_MAPS].of_gateway(gateway.metadata.key)
-        index, shards = written_config(gateway.metadata.name, config_maps)
-        return revise(compiled, index, shards, floor=gateway.status.revision or 0)
-
-    async def _write_config(self, gateway: SseGateway, revised: Revised, as_of: int) -> bool:
-        """Whether anything was written. All shards are compared, not only those that are new: one may have been
-        changed or deleted by hand."""
-        objects = [shard_secret(gateway, name, shard) for name, shard in revised.secrets.items()]
-        objects += [shard_config_map(gateway, name, shard) for name, shard in revised.shards.items()]
-        before = written_as_of(self._index(gateway), gateway)
-        as_of = max(before, as_of) if revised.index_changed else before
-        objects.append(with_as_of(index_config_map(gateway, revised.index), as_of))
-        changed = False
-        for document in objects:
-            changed |= await self._applier.apply(gateway, document)
-        keep = [(kind_of(document), name_of(document)) for document in objects]
-        keep.append((SECRETS, (gateway.metadata.namespace, child_name(gateway.metadata.name, TOKEN_SUFFIX))))
-        await self._applier.prune(gateway, keep, [CONFIG_MAPS, SECRETS])
-        return changed
 
     async def _admin_token(self, gateway: SseGateway) -> str | None:
         secret: Object = admin_token_secret(gateway, secrets.token_urlsafe(32))
@@ -327,41 +305,7 @@ class Reconciler:
         if gateway.metadata.deletion_timestamp is None:
             # First, since it keeps the revision from going back should the index get lost.
             await self._statuses.write_gateway(gateway, status)
-        await self._write_api_statuses(key, compiled, revised, programmed, base_urls(gateway))
-
-    async def _write_api_statuses(
-        self,
-        key: str,
-        compiled: CompiledGateway,
-        revised: Revised | None,
-        programmed: Programmed | None,
-        reached_at: Sequence[str],
-    ) -> None:
-        revisions = revised.revisions if revised else {}
-        results = {api_key: with_observed(result, programmed) for api_key, result in compiled.results.items()}
-        statuses = [
-            (
-                result.api,
-                sse_api_status(
-                    result,
-                    api_verdicts(result, programmed, revisions.get(api_key, 0)),
-                    gateway_key=key,
-                    base_urls=reached_at,
-                    now=self._now(),
-                ),
-            )
-            for api_key, result in results.items()
-        ]
-        await settle(*(self._statuses.write_api(api, status) for api, status in statuses if api.status != status))
-
-    async def _refuse(self, apis: Sequence[SseApi]) -> None:
-        """SseApis whose gatewayRef is faulty: no gateway has them."""
-        for api in apis:
-            if api.metadata.deletion_timestamp is None:
-                result = refuse_unattached(api)
-                verdicts = api_verdicts(result, None, 0)
-                status = sse_api_status(result, verdicts, gateway_key=None, base_urls=(), now=self._now())
-                await self._statuses.write_api(api, status)
+        await self._api_statuses.write(key, compiled, revised, programmed, base_urls(gateway))
 
 
 def _refusal(error: ApiServerError | ObjectRefusedError) -> str:

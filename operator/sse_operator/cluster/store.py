@@ -72,7 +72,7 @@ class Shelf(Generic[ValueT]):
 
     def __init__(
         self,
-        read: Callable[[Mapping[str, Any]], ValueT],
+        read: Callable[[Mapping[str, Any], ValueT | None], ValueT],
         gateways_of: Callable[[Mapping[str, Any], ValueT], set[str]],
         references_of: Callable[[ValueT], frozenset[Reference]] = lambda _: frozenset(),
     ) -> None:
@@ -142,7 +142,7 @@ class Shelf(Generic[ValueT]):
     def _take(self, name: Name, uid: str, version: int, document: Mapping[str, Any]) -> set[str]:
         self.newest = max(self.newest, version)
         known = self._known.get(name)
-        value = self._read(document)
+        value = self._read(document, known.value if known else None)
         gateways = frozenset(self._gateways_of(document, value))
         concerned = set(gateways)
         if known:
@@ -222,9 +222,11 @@ class Store:
 
         self.apis = Shelf[SseApi](read_sse_api, of_api, lambda api: api.references)
         self.gateways = Shelf[SseGateway](read_sse_gateway, of_gateway, lambda gateway: gateway.references)
-        self.namespaces = Shelf[Namespace](_read_namespace, lambda *_: set())
-        self.pods = Shelf[ProxyPod](read_pod, of_child)
-        self.children: dict[Kind, Shelf[Object]] = {kind: Shelf[Object](_read_child, of_child) for kind in CHILDREN}
+        self.namespaces = Shelf[Namespace](lambda document, _: _read_namespace(document), lambda *_: set())
+        self.pods = Shelf[ProxyPod](lambda document, _: read_pod(document), of_child)
+        self.children: dict[Kind, Shelf[Object]] = {
+            kind: Shelf[Object](lambda document, _: _read_child(document), of_child) for kind in CHILDREN
+        }
         self._shelves: dict[Kind, Shelf[Any]] = {
             SSE_APIS: self.apis,
             SSE_GATEWAYS: self.gateways,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sse_operator.api.fields import seconds_of
 from sse_operator.api.objects import SseApi
@@ -16,7 +17,7 @@ from sse_operator.compiler.plan import plan_of
 from sse_operator.compiler.secrets import Referenced
 from sse_operator.compiler.stream import stream_of
 from sse_operator.compiler.upstream import upstream_of
-from sse_proxy.config import Api, ApiSecrets, Timeouts, Unavailable
+from sse_proxy.config import Api, ApiSecrets, ConfigModel, Timeouts, Unavailable
 
 DEFAULT_TIMEOUTS = {"connect": "5s", "response": "2m", "idle": "1h", "stream": "0s", "write": "1m"}
 """The last word on timeouts, where neither the SseApi nor its gateway says anything."""
@@ -46,7 +47,7 @@ def entry_of(
     entry = Api(
         namespace=api.metadata.namespace,
         name=api.metadata.name,
-        hostnames=tuple(host for host in hosts if host != ANY_HOST),
+        hostnames=granted_hostnames(hosts),
         context_path=context_path,
         version=spec.version or "",
         generation=api.metadata.generation,
@@ -68,6 +69,7 @@ def entry_of(
             event_size=event_size_of(spec.limits, defaults.limits if defaults else None),
         ),
     )
+    entry = _of_shared_parts(entry)
     if referenced.unresolved:
         unavailable = entry.unavailable or _unavailable(referenced.unresolved[0].reason)
         return entry.model_copy(update={"unavailable": unavailable}), None
@@ -75,16 +77,32 @@ def entry_of(
     return entry.model_copy(update={"secrets": secrets.digest}) if secrets else entry, secrets
 
 
+def granted_hostnames(hosts: Sequence[str]) -> tuple[str, ...]:
+    """The hosts of a holding as an entry names them: none means any."""
+    return tuple(host for host in hosts if host != ANY_HOST)
+
+
 def unavailable_entry(api: SseApi, context_path: str, hosts: Sequence[str], reason: str) -> Api:
     """The entry that holds the path and answers 503 for `reason`."""
     return Api(
         namespace=api.metadata.namespace,
         name=api.metadata.name,
-        hostnames=tuple(host for host in hosts if host != ANY_HOST),
+        hostnames=granted_hostnames(hosts),
         context_path=context_path,
         generation=api.metadata.generation,
         unavailable=_unavailable(reason),
     )
+
+
+def _of_shared_parts(entry: Api) -> Api:
+    """The entry, with parts that others have too: most parts of thousands of entries are equal, and are most of what
+    they take of memory."""
+    return entry.model_copy(update={name: _shared(part) for name, part in entry if isinstance(part, ConfigModel)})
+
+
+@lru_cache(maxsize=1024)
+def _shared(part: ConfigModel) -> ConfigModel:
+    return part
 
 
 def _unavailable(reason: str) -> Unavailable:

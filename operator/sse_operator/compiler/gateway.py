@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from sse_operator.api.conditions import Verdict
@@ -11,8 +12,8 @@ from sse_operator.api.sse_api import Claim
 from sse_operator.api.sse_gateway import SseGatewaySpec
 from sse_operator.compiler.attach import may_attach
 from sse_operator.compiler.certificates import certificates_of
-from sse_operator.compiler.claims import ANY_HOST, Holding, Refusal, Route, settle
-from sse_operator.compiler.entries import entry_of, unavailable_entry
+from sse_operator.compiler.claims import ANY_HOST, Holding, Refusal, Route, Settled, settle_anew
+from sse_operator.compiler.entries import entry_of, granted_hostnames, unavailable_entry
 from sse_operator.compiler.limits import gateway_limits_of
 from sse_operator.compiler.model import ApiResult, CompiledGateway, Environment, GatewayInputs
 from sse_operator.compiler.reasons import SSE_API_REASONS, SSE_GATEWAY_REASONS
@@ -27,12 +28,17 @@ MESSAGE_LENGTH = 500
 """Characters that are told of an error that nobody foresaw."""
 
 
-def compile_gateway(inputs: GatewayInputs, environment: Environment, now: datetime) -> CompiledGateway:
+def compile_gateway(
+    inputs: GatewayInputs, environment: Environment, now: datetime, before: CompiledGateway | None = None
+) -> CompiledGateway:
     """The gateway's config, and the verdicts on it and on its SseApis, as far as resources alone tell.
 
     `now` (aware) stamps claims that are new. Where `accepted` of the result is not True (the gateway does not exist, is
     being deleted, or has faults), there is no config to write: what its proxies serve stays as it is, and what its
-    SseApis hold stays theirs. One SseApi that cannot be compiled harms no other."""
+    SseApis hold stays theirs. One SseApi that cannot be compiled harms no other.
+
+    `before` is what came out of it last time. It changes nothing of the result, only its price: what became of an
+    SseApi is taken over where all that it depends on is as it was."""
     namespace, _, name = inputs.key.partition("/")
     spec = inputs.gateway.spec if inputs.gateway else None
     settings = Settings(
@@ -65,7 +71,7 @@ def compile_gateway(inputs: GatewayInputs, environment: Environment, now: dateti
                 "Accepted", SSE_GATEWAY_REASONS["InvalidSpec"].accepted, "InvalidSpec", told(gateway.faults)
             ),
         )
-    results = _results(apis, inputs, gateway, gateway.spec, now)
+    results, settled = _results(apis, inputs, gateway, gateway.spec, now, before)
     referenced = Referenced(namespace, inputs.secrets)
     tls = certificates_of(gateway.spec.tls, referenced)
     own = referenced.needed(f"gateway/{name}")
@@ -80,6 +86,8 @@ def compile_gateway(inputs: GatewayInputs, environment: Environment, now: dateti
             )
         ),
         results=results,
+        defaults=gateway.spec.defaults,
+        settled=settled,
         accepted=Verdict("Accepted", "True", "Accepted"),
         resolved_refs=_resolution(referenced),
         unresolved=tuple(referenced.unresolved),
@@ -93,8 +101,14 @@ def refuse_unattached(api: SseApi) -> ApiResult:
 
 
 def _results(
-    apis: Iterable[SseApi], inputs: GatewayInputs, gateway: SseGateway, spec: SseGatewaySpec, now: datetime
-) -> dict[str, ApiResult]:
+    apis: Iterable[SseApi],
+    inputs: GatewayInputs,
+    gateway: SseGateway,
+    spec: SseGatewaySpec,
+    now: datetime,
+    before: CompiledGateway | None,
+) -> tuple[dict[str, ApiResult], Settled]:
+    known = before.results if before is not None and before.defaults == spec.defaults else {}
     results: dict[str, ApiResult] = {}
     attached: list[SseApi] = []
     for api in apis:
@@ -109,11 +123,40 @@ def _results(
                 f"SseGateway {inputs.key} does not let SseApis of namespace {namespace} attach: "
                 "its allowedNamespaces must, or gatewayRef must name another",
             )
-    held = settle(attached, gateway_key=inputs.key, allow_nested=bool(spec.allow_nested_context_paths), now=now)
+    settled = settle_anew(
+        attached,
+        gateway_key=inputs.key,
+        allow_nested=bool(spec.allow_nested_context_paths),
+        now=now,
+        before=before.settled if before is not None else None,
+    )
     for api in attached:
-        referenced = Referenced(api.metadata.namespace, inputs.secrets, inputs.config_maps)
-        results[api.metadata.key] = _result(api, spec, held.get(api.metadata.key), referenced)
-    return results
+        key = api.metadata.key
+        holding = settled.holdings.get(key)
+        result = known.get(key)
+        if result is not None and holding is not None and _still_holds(result, api, holding):
+            if result.api is not api or result.claim != holding.claim:
+                result = replace(result, api=api, claim=holding.claim)
+            results[key] = result
+        else:
+            referenced = Referenced(api.metadata.namespace, inputs.secrets, inputs.config_maps)
+            results[key] = _result(api, spec, holding, referenced)
+    return results, settled
+
+
+def _still_holds(result: ApiResult, api: SseApi, holding: Holding) -> bool:
+    """Whether an SseApi that is served would be served as it is: by the same spec, as its being the same object tells,
+    on the same routes, and without Secrets or ConfigMaps, which may have changed."""
+    return (
+        result.accepted.status == "True"
+        and result.entry is not None
+        and result.api.spec is api.spec
+        and result.entry.generation == api.metadata.generation
+        and not api.references
+        and holding.refusal is None
+        and result.entry.context_path == holding.context_path
+        and result.entry.hostnames == granted_hostnames(holding.hosts)
+    )
 
 
 def _result(api: SseApi, gateway: SseGatewaySpec, holding: Holding | None, referenced: Referenced) -> ApiResult:

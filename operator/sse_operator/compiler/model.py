@@ -9,6 +9,8 @@ from sse_operator.api.conditions import Verdict
 from sse_operator.api.data_objects import DataObject
 from sse_operator.api.objects import SseApi, SseGateway
 from sse_operator.api.sse_api import Claim, Warned
+from sse_operator.api.sse_gateway import GatewayDefaults
+from sse_operator.compiler.claims import Settled
 from sse_operator.compiler.secrets import Unresolved
 from sse_proxy.config import Api, ApiSecrets, Index, SecretShard, Settings, Shard, TargetGuard
 
@@ -58,7 +60,7 @@ class ApiResult:
     resolved_refs: Verdict
     entry: Api | None
     """Its config entry (with `unavailable` where it holds its path without being served); None where it has none. Its
-    revision is not stamped yet: see `Revised.revisions`."""
+    revision counts for nothing: see `Revised.revisions`."""
     claim: Claim | None
     """The context-path it holds now; None where it holds none."""
     warnings: tuple[Warned, ...] = ()
@@ -79,11 +81,15 @@ class CompiledGateway:
 
     settings: Settings
     entries: tuple[Api, ...]
-    """In the order of namespace and name; revisions not stamped yet (0)."""
+    """In the order of namespace and name; their revisions count for nothing."""
     results: Mapping[str, ApiResult]
     """By SseApi key (namespace/name), every SseApi of the inputs that is not being deleted."""
     accepted: Verdict
     """Of the gateway itself. Where it is not True, nothing is to be written."""
+    defaults: GatewayDefaults | None = None
+    """What the entries were made with beside their SseApis."""
+    settled: Settled | None = None
+    """Who holds which context-path, and why."""
     resolved_refs: Verdict = field(default_factory=lambda: Verdict("ResolvedRefs", "True", "ResolvedRefs"))
     """Of what the gateway itself names."""
     unresolved: tuple[Unresolved, ...] = ()

@@ -20,7 +20,8 @@ def with_observed(result: ApiResult, programmed: Programmed | None) -> ApiResult
     """The result with the proxies' warnings; `programmed` is what they said, None where they were not asked."""
     if not result.served:
         return result
-    return replace(result, warnings=(*result.warnings, *_observed(result, programmed)))
+    observed = tuple(_observed(result, programmed))
+    return replace(result, warnings=(*result.warnings, *observed)) if observed else result
 
 
 def _observed(result: ApiResult, programmed: Programmed | None) -> Iterator[Warned]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sse_operator.compiler.model import CompiledGateway, Revised
 from sse_proxy.config import Api, Index, Shard, digest_of, encode, split, split_secrets
@@ -14,20 +15,27 @@ def revise(
     previous_shards: Mapping[str, Shard],
     *,
     floor: int = 0,
+    before: Revised | None = None,
 ) -> Revised:
-    """The index and shards to write, given those that are there.
+    """The index and shards to write, given those that are there. `before` is what came out of it last time; it changes
+    nothing of the result, but what is equal stays the same Python object, and its digest is not worked out anew.
 
     An entry that is equal but for its revision keeps it; any other gets the new one. The index gets a new revision
     only where something is written. That is above the previous one, above `floor` (the last revision that a status
     tells of, in case the index was lost) and above that of any entry."""
-    before = {api.key: api for shard in previous_shards.values() for api in shard.apis}
+    written = {api.key: api for shard in previous_shards.values() for api in shard.apis}
     known = max(
         floor,
         previous_index.revision if previous_index else 0,
-        max((api.revision for api in before.values()), default=0),
+        max((api.revision for api in written.values()), default=0),
     )
-    shards = split(_stamped(entry, before.get(entry.key), known + 1) for entry in compiled.entries)
-    digests = {shard_id: digest_of(encode(shard)) for shard_id, shard in shards.items()}
+    shards: dict[str, Shard] = {}
+    digests: dict[str, str] = {}
+    for shard_id, shard in split(_stamped(each, written.get(each.key), known + 1) for each in compiled.entries).items():
+        if before is not None and (same := before.shards.get(shard_id)) is not None and same.apis == shard.apis:
+            shards[shard_id], digests[shard_id] = same, before.index.shards[shard_id]
+        else:
+            shards[shard_id], digests[shard_id] = shard, digest_of(encode(shard))
     secrets = split_secrets(compiled.secrets)
     secret_digests = {shard_id: digest_of(encode(shard)) for shard_id, shard in secrets.items()}
     index = Index(revision=known, settings=compiled.settings, shards=digests, secrets=secret_digests)
@@ -51,7 +59,26 @@ def revise(
     )
 
 
-def _stamped(entry: Api, before: Api | None, new: int) -> Api:
-    if before is not None and before.model_copy(update={"revision": entry.revision}) == entry:
-        return before
-    return entry.model_copy(update={"revision": new})
+def with_revisions(compiled: CompiledGateway, revised: Revised) -> CompiledGateway:
+    """What was compiled, with the entries as they were stamped: to be compiled from once more, each entry is in memory
+    once only."""
+    stamped = {api.key: api for shard in revised.shards.values() for api in shard.apis}
+    results = {
+        key: result if result.entry is None or result.entry is stamped[key] else replace(result, entry=stamped[key])
+        for key, result in compiled.results.items()
+    }
+    entries = tuple(stamped[entry.key] for entry in compiled.entries)
+    return replace(compiled, results=results, entries=entries)
+
+
+def _stamped(entry: Api, written: Api | None, new: int) -> Api:
+    if written is None or not _is_but_for_revision(entry, written):
+        return entry.model_copy(update={"revision": new})
+    if entry is written:
+        return written
+    return entry.model_copy(update={"revision": written.revision})  # so that its parts are in memory once only
+
+
+def _is_but_for_revision(one: Api, other: Api) -> bool:
+    """Field by field, which costs little where the fields are the same objects."""
+    return {**one.__dict__, "revision": 0} == {**other.__dict__, "revision": 0}

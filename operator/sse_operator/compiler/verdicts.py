@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from sse_operator.api.conditions import Verdict
 from sse_operator.api.objects import SseGateway
@@ -80,6 +81,7 @@ def _named(pods: list[str]) -> str:
     return f"pod {told}" if len(pods) == 1 else f"pods {told}"
 
 
+@lru_cache(maxsize=1024)
 def _row_verdicts(row: Reason, message: str, *, attached: str = "") -> tuple[Verdict, ...]:
     """The conditions that a row gives. The message is told where it is decided, in Ready, and where kstatus looks for
     it; not in all of them, since five copies in every object are hard to read. `attached` is what Accepted says when

@@ -15,7 +15,17 @@ from pydantic import ValidationError
 
 from sse_operator.api.objects import SseGateway
 from sse_operator.resources.names import Object, child_metadata, child_name
-from sse_proxy.config import INDEX_FILE, Index, SecretShard, Shard, encode, secret_file, shard_file, shard_ids
+from sse_proxy.config import (
+    INDEX_FILE,
+    Index,
+    SecretShard,
+    Shard,
+    digest_of,
+    encode,
+    secret_file,
+    shard_file,
+    shard_ids,
+)
 
 INDEX_SUFFIX = "config"
 SECRETS_SUFFIX = "secrets"
@@ -83,15 +93,18 @@ def projected_sources(gateway_name: str) -> list[Object]:
 
 
 def written_config(
-    gateway_name: str, config_maps: Iterable[Mapping[str, Any]]
+    gateway_name: str, config_maps: Iterable[Mapping[str, Any]], known: Mapping[str, Shard] | None = None
 ) -> tuple[Index | None, dict[str, Shard]]:
-    """The index and shards as they are in the cluster. What is missing or cannot be read counts as not written."""
+    """The index and shards as they are in the cluster. What is missing or cannot be read counts as not written. `known`
+    has shards by the digest of their bytes, which need not be read again."""
     by_name = {config_map["metadata"]["name"]: config_map.get("data") or {} for config_map in config_maps}
     index = _read(Index, by_name.get(child_name(gateway_name, INDEX_SUFFIX)), INDEX_FILE)
     shards: dict[str, Shard] = {}
     for shard_id in shard_ids():
         data = by_name.get(child_name(gateway_name, shard_suffix(shard_id)))
-        if shard := _read(Shard, data, shard_file(shard_id)):
+        file = shard_file(shard_id)
+        digest = digest_of(data[file].encode()) if known and data and file in data else ""
+        if shard := (known or {}).get(digest) or _read(Shard, data, file):
             shards[shard_id] = shard
     return index, shards
 
