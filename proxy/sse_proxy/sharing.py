@@ -12,8 +12,8 @@ from sse_proxy.headers import response_head
 from sse_proxy.inquiry import Inquiry
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.stream.ending import of_drain
+from sse_proxy.stream.observer import Observer
 from sse_proxy.stream.relay import Divert as Divert
-from sse_proxy.stream.relay import Observer
 from sse_proxy.stream.shared.catch_up import Beginning, Found
 from sse_proxy.stream.shared.key import shareable
 from sse_proxy.stream.shared.member import Member

@@ -137,7 +137,7 @@ class Stage:
             self.relay.reason,
             self.wire.closed,
             len(self.observer.pauses),
-            self.relay._waiting_since,
+            self.relay._stall.since,
             state,
             decoder.between_chunks,
             decoder.at_chunk,

@@ -11,7 +11,7 @@ It is for requests alone that want events and nothing else, and it begins when a
 from __future__ import annotations
 
 from sse_proxy.config import Stream
-from sse_proxy.headers import Fields
+from sse_proxy.headers import Fields, is_encoded, is_event_stream
 from sse_proxy.request import Request
 from sse_proxy.stream.framing import chunk
 from sse_proxy.upstream.connection import Receiver
@@ -66,6 +66,16 @@ def _wants_events_alone(fields: Fields) -> bool:
         for each in value.split(b",")
     }
     return ranges - {b"*/*"} == {b"text/event-stream"}
+
+
+def fits_early(head: ResponseHead) -> bool:
+    """Whether upstream's response is one that goes with a head of ours."""
+    return (
+        head.status == 200
+        and head.decoder is not None
+        and is_event_stream(head.get(b"content-type"))
+        and not is_encoded(head.get(b"content-encoding"))
+    )
 
 
 class Reframed:

@@ -13,19 +13,15 @@ Everything that decides how an exchange ends lives here:
 While there is nothing to decide, whole events take a shorter way, the `Passage`; a relay hears nothing of them.
 
 What is ever added, where it was asked for, is an event about upstream's failure before such an end (`failure`), and the
-heartbeat, `HEARTBEAT`, after a silence, where it can hurt nobody: in a 200 of
-unencoded text/event-stream in chunks, behind upstream's first byte, at an event boundary, as a chunk of its own between
-two whole ones, while nothing else waits for the client. It is no byte of upstream's: `timeouts.idle` takes no notice.
+heartbeat after a silence, where it can hurt nobody: in a 200 of unencoded text/event-stream in chunks, behind
+upstream's first byte, at an event boundary, as a chunk of its own between two whole ones, while nothing else waits for
+the client. It is no byte of upstream's: `timeouts.idle` takes no notice.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import struct
-import termios
 from collections.abc import Callable
-from typing import Protocol
 
 from sse_proxy import errors
 from sse_proxy.config import Stream, Timeouts
@@ -35,19 +31,18 @@ from sse_proxy.listener import ClientConnection
 from sse_proxy.stream.boundary import EventBoundary
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import TICK, Deadlines
-from sse_proxy.stream.early import EARLY_FIELDS, Opening, Reframed
+from sse_proxy.stream.early import EARLY_FIELDS, Opening, Reframed, fits_early
 from sse_proxy.stream.ending import Ending, of_drain, parting
 from sse_proxy.stream.failure import FAILURE_CHUNKS
-from sse_proxy.stream.framing import LAST_CHUNK, BodyDecoder, UntilClose, chunk
+from sse_proxy.stream.framing import LAST_CHUNK, BodyDecoder, UntilClose
+from sse_proxy.stream.heartbeat import HEARTBEAT_CHUNK
+from sse_proxy.stream.observer import Observer
 from sse_proxy.stream.pace import near
 from sse_proxy.stream.passage import Passage
+from sse_proxy.stream.stall import Stall
+from sse_proxy.stream.unacknowledged import unacknowledged
 from sse_proxy.upstream.pool import Lease
 from sse_proxy.upstream.response import ResponseHead
-
-HEARTBEAT = b":\n"
-"""A comment. With a blank line behind it, some clients would take it for an event."""
-
-_HEARTBEAT_CHUNK = chunk(HEARTBEAT)
 
 _RESET_PATIENCE = 5.0
 """Seconds that a client has to acknowledge the last bytes before its connection is reset anyway."""
@@ -55,27 +50,6 @@ _RESET_PATIENCE = 5.0
 
 Divert = Callable[[ResponseHead, Lease], bool]
 """Judges a response head: with True, it has taken the response and its connection."""
-
-
-class Observer(Protocol):
-    """Who keeps count of an exchange."""
-
-    def opened_early(self) -> None:
-        """The client has a response head, of an event stream, and upstream has not answered."""
-
-    def head_sent(self, status: int, *, stream: bool) -> None:
-        """Upstream has answered, and the client knows."""
-
-    def first_byte(self) -> None: ...
-
-    def paused(self, seconds: float) -> None:
-        """Bytes came after a silence that was within a tenth of the idle timeout."""
-
-    def heartbeat(self) -> None:
-        """The client was sent a heartbeat."""
-
-    def client_left(self) -> None:
-        """The client has gone, and the rest of the answer is read for nobody."""
 
 
 class Relay:
@@ -111,12 +85,11 @@ class Relay:
         "_released",
         "_reset_at",
         "_settings",
+        "_stall",
         "_stream",
-        "_taken",
         "_tells_failure",
         "_timeouts",
         "_until_close",
-        "_waiting_since",
         "_waiting_upstream_since",
         "client",
         "due_tick",
@@ -179,9 +152,8 @@ class Relay:
         self._decoder: BodyDecoder | None = None
         self._boundary: EventBoundary | None = None
         self._broken_by: BaseException | None = None
-        self._waiting_since: float | None = None
+        self._stall = Stall(timeouts.write)
         self._waiting_upstream_since: float | None = None
-        self._taken = 0
         self._stream = self._may_add = False
         self._ending: Ending | None = None
         self._released = False
@@ -305,24 +277,18 @@ class Relay:
         elif self.client.unsent:
             opening.spoken(now)
             return
-        self.client.send(_HEARTBEAT_CHUNK)
+        self.client.send(HEARTBEAT_CHUNK)
         self._observer.heartbeat()
         opening.spoken(now)
 
     def _goes_on_early(self, head: ResponseHead) -> bool:
         """Whether a response goes with the head that the client has; it is the failure that there is otherwise."""
-        fits = (
-            head.status == 200
-            and head.decoder is not None
-            and is_event_stream(head.get(b"content-type"))
-            and not is_encoded(head.get(b"content-encoding"))
-        )
-        if fits:
+        if fits_early(head):
             self._lease.connection.hand_over(Reframed(self))
-        else:
-            self._observer.head_sent(head.status, stream=False)
-            self._fail(errors.NoEventStreamError(head.status))
-        return fits
+            return True
+        self._observer.head_sent(head.status, stream=False)
+        self._fail(errors.NoEventStreamError(head.status))
+        return False
 
     def _content_type(self, head: ResponseHead) -> bytes | None:
         """The Content-Type that the client is told."""
@@ -353,7 +319,7 @@ class Relay:
         passage.last = now
         if not passage.bytes_sent and body:
             self._observer.first_byte()
-        if self._waiting_since is None and self.client.unsent:
+        if self._stall.since is None and self.client.unsent:
             self._note_waiting(now)
         if self._boundary is not None:
             ending = self._ending if self._ending is not None and now >= self._ending.start else None
@@ -504,7 +470,7 @@ class Relay:
             if self._heartbeat is not None and now >= self._quiet_from() + self._heartbeat:
                 self._quiet_since = now
                 if self._may_beat():
-                    self.client.send(_HEARTBEAT_CHUNK)
+                    self.client.send(HEARTBEAT_CHUNK)
                     self._observer.heartbeat()
             return self._next_look(now)
         return None
@@ -577,8 +543,8 @@ class Relay:
             times.append(self._passage.last + timeouts.idle)
         if timeouts.stream is not None and self._opened is not None:
             times.append(self._opened + timeouts.stream)
-        if timeouts.write is not None:
-            times.append(now + (timeouts.write if self._waiting_since is None else self._stall_interval()))
+        if (at := self._stall.next_look(now)) is not None:
+            times.append(at)
         if self._heartbeat is not None:
             times.append(self._quiet_from() + self._heartbeat)
         if (ending := self._ending) is not None and (self._stream or not ending.streams_only):
@@ -587,27 +553,16 @@ class Relay:
 
     # A client that takes nothing.
 
-    def _stall_interval(self) -> float:
-        return max(TICK, (self._timeouts.write or 1.0) / 20)
-
     def _note_waiting(self, now: float) -> None:
-        if self._waiting_since is None and self._timeouts.write is not None:
-            self._waiting_since, self._taken = now, self._bytes_taken()
-            self._deadlines.watch(self, now + self._stall_interval())
+        at = self._stall.begin(now, self._bytes_taken())
+        if at is not None:
+            self._deadlines.watch(self, at)
 
     def _bytes_taken(self) -> int:
         return self.bytes_sent - self.client.unsent
 
     def _client_stalled(self, now: float) -> bool:
-        if self._timeouts.write is None:
-            return False
-        if not self.client.unsent:
-            self._waiting_since = None
-            return False
-        taken = self._bytes_taken()
-        if self._waiting_since is None or taken > self._taken:
-            self._waiting_since, self._taken = now, taken
-        return now >= self._waiting_since + self._timeouts.write
+        return self._stall.is_over(now, self._bytes_taken(), self.client.unsent)
 
     # The end of the exchange: flush, then close as it must be.
 
@@ -635,23 +590,13 @@ class Relay:
             if self._until_close:
                 if self._reset_at is None:
                     self._reset_at = now + _RESET_PATIENCE
-                if now < self._reset_at and self._unacknowledged():
+                if now < self._reset_at and unacknowledged(self.client.socket):
                     return now + TICK
                 self.client.reset()
             else:
                 self.client.shut()
         self._finish()
         return None
-
-    def _unacknowledged(self) -> int:
-        """Bytes that the kernel still holds for the client: a reset would drop them."""
-        sock = self.client.socket
-        if sock is None:
-            return 0
-        try:
-            return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0])
-        except OSError:
-            return 0
 
     def _fail(self, failure: errors.UpstreamError) -> None:
         if self.reason is None and self.failure is None:

@@ -20,12 +20,11 @@ from sse_proxy.stream.deadlines import TICK, Deadlines
 from sse_proxy.stream.ending import Ending, parting
 from sse_proxy.stream.failure import FAILURE_CHUNKS
 from sse_proxy.stream.framing import chunk
-from sse_proxy.stream.relay import HEARTBEAT, Observer
+from sse_proxy.stream.heartbeat import HEARTBEAT_CHUNK
+from sse_proxy.stream.observer import Observer
 from sse_proxy.stream.shared.catch_up import Beginning
 from sse_proxy.stream.shared.hub import Hub
 from sse_proxy.stream.shared.ring import Portion
-
-_HEARTBEAT_CHUNK = chunk(HEARTBEAT)
 
 _PARTING_PATIENCE = 60.0
 """Seconds that a client may take nothing of what it is still to get, where the API sets no time."""
@@ -190,7 +189,7 @@ class Member:
     def heartbeat(self) -> None:
         """Nothing has come for some time."""
         if self.reason is None and self._position is None and not self.client.unsent:
-            self.client.send(_HEARTBEAT_CHUNK)
+            self.client.send(HEARTBEAT_CHUNK)
             self._observer.heartbeat()
 
     # From the client's connection.
