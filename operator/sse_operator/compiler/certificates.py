@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 
+from cryptography import x509
+
 from sse_operator.api.gateway_tls import GatewayTlsSpec
-from sse_operator.compiler.certificate_names import dns_names
 from sse_operator.compiler.secrets import Referenced
 from sse_proxy.config import Certificate, Tls, chain_slot, key_slot
 from sse_proxy.pem import load_pair
 
-_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _WANTED = "tls.key is to be the private key of the first certificate in tls.crt, in PEM and not encrypted"
 
 
@@ -36,7 +35,7 @@ def _fill(place: int, name: str, referenced: Referenced) -> tuple[str, ...]:
         return ()
     try:
         hostnames = _hostnames(chain)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         referenced.invalid(name, "has an entry tls.crt without a certificate in PEM that can be read")
         return ()
     try:
@@ -55,7 +54,11 @@ def _fill(place: int, name: str, referenced: Referenced) -> tuple[str, ...]:
 
 
 def _hostnames(chain: str) -> tuple[str, ...]:
-    first = _CERTIFICATE.search(chain)
-    if first is None:
-        raise ValueError("no certificate")
-    return dns_names(ssl.PEM_cert_to_DER_cert(first[0]))
+    """Of the first certificate's subject alternative names, in lower case; a common name counts no more (RFC 9525,
+    section 2). Raises ValueError, or one of the library's own errors, where it cannot be read."""
+    certificate = x509.load_pem_x509_certificates(chain.encode())[0]
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(dict.fromkeys(name.lower() for name in names.get_values_for_type(x509.DNSName)))

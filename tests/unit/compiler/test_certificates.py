@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 
 import pytest
 import trustme
@@ -69,6 +70,17 @@ def test_each_comes_with_its_names_and_is_in_slots(authority: trustme.CA) -> Non
         "tls.1.crt": a["tls.crt"].strip(), "tls.1.key": a["tls.key"].strip(),
     }  # fmt: skip
     assert "PRIVATE KEY" not in made.settings.model_dump_json()
+
+
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+def test_any_byte_of_a_certificate_may_be_wrong(authority: trustme.CA) -> None:
+    """Used or told, and never an error of the compiler's."""
+    good = issued(authority)
+    der = ssl.PEM_cert_to_DER_cert(good["tls.crt"].split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----")
+    for place in range(0, len(der), 5):
+        wrong = der[:place] + bytes([der[place] ^ 0x81]) + der[place + 1 :]
+        made = compiled("a", a={**good, "tls.crt": ssl.DER_cert_to_PEM_cert(wrong)})
+        assert made.resolved_refs.reason in ("ResolvedRefs", "SecretInvalid")
 
 
 def test_one_that_cannot_be_used_is_told_and_the_others_go_on(authority: trustme.CA) -> None:
