@@ -20,9 +20,9 @@ const (
 	slowRead      = 1024 // bytes that a slow reader takes at a time
 	slowEvery     = 250 * time.Millisecond
 
-	searchFactor  = 1.25
-	searchSettle  = 700 * time.Millisecond
-	searchWindow  = 1500 * time.Millisecond
+	searchFactor  = 1.5
+	searchSettle  = 0.14  // of -window, before each step
+	searchWindow  = 0.3   // of -window, for each step
 	searchLatency = 100.0 // ms, the 99th percentile up to which a rate counts as sustained
 	searchStreams = 0.97  // part of the offered events that must arrive
 	searchMost    = 14    // steps
@@ -227,20 +227,22 @@ func (f *fleet) window(name string, length time.Duration, offered float64) windo
 // search raises the rate until events no longer arrive as fast as the origin is to write them, then halves the step
 // twice between the last rate that did and the first that did not.
 func (f *fleet) search() error {
+	settle := time.Duration(searchSettle * float64(f.measure))
+	measured := time.Duration(searchWindow * float64(f.measure))
 	good, bad := f.searchFrom, 0.0
 	for rate, step, halvings := f.searchFrom, 0, 0; step < searchMost && halvings < 3; step++ {
 		if err := f.setRate(rate); err != nil {
 			return err
 		}
-		time.Sleep(searchSettle)
-		if *f.window("step", searchWindow, rate).Sustained {
+		time.Sleep(settle)
+		if *f.window("step", measured, rate).Sustained {
 			good = rate
 		} else {
 			bad = rate
 			if err := f.setRate(f.searchFrom / 2); err != nil { // to empty what has queued up
 				return err
 			}
-			time.Sleep(2 * searchSettle)
+			time.Sleep(2 * settle)
 		}
 		if bad == 0 {
 			rate = good * searchFactor

@@ -1,6 +1,7 @@
 """Compare proxies: streams through each in turn, alone on one core.
 
 make bench                                                    everything; updates docs/performance.md
+make bench ARGS="--window 0.5 --growth-rounds 1"              the same in less than half an hour
 make bench ARGS="--quick"                                     one round, short windows, the table only
 make bench ARGS="--peers nginx,ours --workload relay-1000x10 --rounds 3"
 make bench ARGS="--from FILE… --write"                        docs/performance.md from records kept earlier
@@ -49,7 +50,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--peers", metavar="NAME,…", help=f"of {', '.join(PEERS)} (all that are installed)")
     parser.add_argument("--workload", metavar="NAME,…", help=f"such as {', '.join(main_names(BURST)[:5])} (all)")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"how often each peer runs ({_ROUNDS})")
-    parser.add_argument("--quick", action="store_true", help="one round with short windows")
+    parser.add_argument(
+        "--growth-rounds", type=int, metavar="N", help="how often what only shows how cost grows is run (as --rounds)"
+    )
+    parser.add_argument(
+        "--window", type=float, metavar="PART", help="measure each run for this part of the usual time (1)"
+    )
+    parser.add_argument("--quick", action="store_true", help=f"no more than --rounds 1 --window {_QUICK}")
     parser.add_argument("--record", type=Path, metavar="FILE", help="keep what each run gave, one JSON line each")
     parser.add_argument(
         "--from", type=Path, nargs="+", dest="kept", metavar="FILE", help="run nothing: tell what the files have"
@@ -74,13 +81,14 @@ def _compare(arguments: argparse.Namespace) -> int:
     cores = machine.Cores.divide()
     os.sched_setaffinity(0, cores.load)
     own_network, priority = machine.own_network(), machine.raise_priority()
-    bench = Bench(cores, program, cache, open_files, _QUICK if arguments.quick else 1.0)
+    bench = Bench(cores, program, cache, open_files, arguments.window or (_QUICK if arguments.quick else 1.0))
     rounds = arguments.rounds or (1 if arguments.quick else _ROUNDS)
     about = (
         datetime.now(UTC).strftime("%Y-%m-%d"),
         machine.description(),
         f"{', '.join(f'{peer.title} {peer.version(cache)}'.strip() for peer in peers)}",
-        f"{rounds} rounds" if rounds > 1 else "one round",
+        (f"{rounds} rounds" if rounds > 1 else "one round")
+        + (f", windows of {bench.shorter:g} times the usual length" if bench.shorter != 1 else ""),
         "a network namespace of its own" if own_network else "the machine's own loopback network",
         "raised priority" if priority else "usual priority",
         *missing,
@@ -90,7 +98,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     record_file = arguments.record or cache / "bench" / "last.jsonl"
     interrupted = True
     with recording.Writer(record_file, about) as kept_records, suppress(KeyboardInterrupt):
-        for record in _run(bench, plan, peers, rounds, failures):
+        for record in _run(bench, plan, peers, rounds, arguments.growth_rounds or rounds, failures):
             kept_records.add(record)
             records.append(record)
         interrupted = False
@@ -132,7 +140,12 @@ def _installed(names: list[str], cache: Path) -> tuple[list[type[Peer]], list[st
 
 
 def _run(
-    bench: Bench, plan: list[tuple[Workload, frozenset[str]]], peers: list[type[Peer]], rounds: int, failures: list[str]
+    bench: Bench,
+    plan: list[tuple[Workload, frozenset[str]]],
+    peers: list[type[Peer]],
+    rounds: int,
+    growth_rounds: int,
+    failures: list[str],
 ) -> Iterator[Record]:
     """Workload by workload, round by round, in each round every peer, each round beginning with another one.
 
@@ -141,7 +154,7 @@ def _run(
     for work, wanted in plan:
         print(f"{work.name}: {work.title}", flush=True)
         able = [peer for peer in peers if peer.name in wanted and (peer.many_routes or work.routes == 1)]
-        for number in range(rounds):
+        for number in range(rounds if len(wanted) > 2 else growth_rounds):
             turn = number % max(len(able), 1)
             in_turn: list[type[Peer] | None] = [*able[turn:], *able[:turn]]
             if "p99_added" in work.figures:

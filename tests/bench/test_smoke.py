@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sse_bench import document, recording
+from kube_assets import cache_folder
+from sse_bench import document, load_program, recording
 from sse_bench.results import Results
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,10 +21,15 @@ def record_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
     (folder / "tmp").mkdir()
     file = folder / "records.jsonl"
-    options = ["--quick", "--workload", "relay-50x20,posts-20,reload-200", "--peers", "ours", "--record", str(file)]
+    options = ["--rounds", "1", "--window", "0.2", "--workload", "relay-50x20,posts-20,reload-200"]
     told = subprocess.run(
-        [sys.executable, "-m", "sse_bench", *options],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}/bench:{ROOT}/scripts", "TMPDIR": str(folder / "tmp")},
+        [sys.executable, "-m", "sse_bench", *options, "--peers", "ours,envoy", "--record", str(file)],
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}/bench:{ROOT}/scripts",
+            "TMPDIR": str(folder / "tmp"),
+            "SSE_GATEWAY_CACHE": str(cache_without_peers(folder)),
+        },
         capture_output=True,
         text=True,
         timeout=120,
@@ -31,6 +37,18 @@ def record_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert told.returncode == 0, told.stdout + told.stderr
     return file
+
+
+def cache_without_peers(folder: Path) -> Path:
+    """What the cache folder has, but for the proxies of bench/install-peers."""
+    own, cache = cache_folder(), folder / "cache"
+    own.mkdir(parents=True, exist_ok=True)
+    load_program.build(own)
+    cache.mkdir()
+    for entry in own.iterdir():
+        if entry.name != "bench-peers":
+            (cache / entry.name).symlink_to(entry)
+    return cache
 
 
 def test_every_event_comes_through_once_and_in_order(record_file: Path) -> None:
@@ -45,6 +63,16 @@ def test_every_event_comes_through_once_and_in_order(record_file: Path) -> None:
 def test_a_reload_was_served(record_file: Path) -> None:
     (record,) = [record for record in recording.read(record_file).records if record.workload == "reload-200"]
     assert 0 < record.figures["reload_seconds"] < 10
+
+
+def test_a_peer_that_is_missing_is_named(record_file: Path, tmp_path: Path) -> None:
+    kept = recording.read(record_file)
+    told = "envoy is not installed: run bench/install-peers"
+    assert told in kept.about
+    page = tmp_path / "performance.md"
+    page.write_text("<!-- make bench: begin -->\n<!-- make bench: end -->\n")
+    document.write(Results(kept.records), kept.about, docs=tmp_path)
+    assert f"- {told}\n" in page.read_text()
 
 
 def test_the_report_has_a_table_for_each_workload(record_file: Path, tmp_path: Path) -> None:
