@@ -76,6 +76,26 @@ async def test_event_source_in_browsers(kitchen: Kitchen, gateway: Gateway, orig
     assert response.get("Access-Control-Allow-Origin") == "https://app.example.com"
 
 
+async def test_a_browser_is_told_and_resumes(kitchen: Kitchen, origin: Origin) -> None:
+    async def answer(call: Call) -> None:
+        await call.stream_head()
+        if call.get("Last-Event-ID") == "1":
+            await call.event(b"event: done\ndata: b\n\n")
+        else:
+            await call.event(b"retry: 20\nid: 1\ndata: a\n\n")
+        call.writer.close()
+
+    command = BY_NAME["EventSource in Chromium"].command()
+    origin.answer = answer
+    # The driver's page has an origin of its own.
+    base = kitchen.serve(BROWSER, **{"https://news.example.com": origin.url(""), "https://app.example.com": "*"})
+    (got,) = await given(command, [base], {"broken off": "/news"})
+    opened, first, told, broken, again, last = got["broken off"]
+    assert (opened, first, broken, again) == (["open"], ["event", "message", "a", "1"], ["error", 0], ["open"])
+    assert last == ["event", "done", "b", "1"]
+    assert (told[1], told[3], json.loads(told[2])["reason"]) == ("gateway-error", "1", "UpstreamBroke")
+
+
 async def test_ably(kitchen: Kitchen, gateway: Gateway, origin: Origin) -> None:
     async def answer(call: Call) -> None:
         await call.stream_head()
