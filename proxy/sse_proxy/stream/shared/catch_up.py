@@ -53,6 +53,7 @@ class CatchUp:
         "_first_after",
         "_id",
         "_joined",
+        "_largest_event",
         "_missed",
         "_places",
         "_ring",
@@ -66,20 +67,25 @@ class CatchUp:
         """`bounds` are those of the ring: as much may be missed as it could have kept."""
         self._ring = ring
         self._bounds = bounds
+        self._largest_event = largest_event
         self._id = last_event_id
         self._first = ring.first_id()
         self._first_after = ring.after(self._first)
         """The position behind the event that both must have."""
+        self.begin_anew()
+        self.result: Beginning | None = None
+
+    def begin_anew(self) -> None:
+        """Another private connection, asked with the same id."""
         self._joined = False
-        """Whether the private connection has had it."""
+        """Whether it has had the event that both must have."""
         self._missed: list[Portion] = []
         self._places: dict[bytes, int] = {}
-        """By id: how many events of the private connection there are, up to it."""
+        """By id: how many events of it there are, up to that one."""
         self._size = 0
-        self._splitter = EventSplitter(largest_event)
+        self._splitter = EventSplitter(self._largest_event)
         self.last_id = b""
-        """Of the private connection."""
-        self.result: Beginning | None = None
+        """The last one that it has had."""
 
     def missed(self, data: bytes) -> None:
         """The private connection brought this."""

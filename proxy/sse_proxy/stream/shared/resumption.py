@@ -31,6 +31,9 @@ LONGEST = 5.0
 SILENCE = 1.0
 """Seconds without an event after which upstream has sent what it keeps."""
 
+FIRST_DELAY = 0.1
+"""Seconds until upstream is asked again where the connection is lost, doubled each time."""
+
 AT_ONCE = 16
 """Ids of one shared stream that upstream is asked for at a time."""
 
@@ -104,7 +107,7 @@ class Resumptions:
                 if (position := ring.after(last_event_id)) is not None:
                     return Beginning(Found.HIT, position)
                 await search.run(self._ask, last_event_id)
-        except (TimeoutError, UpstreamError):
+        except TimeoutError:
             search.catch_up.fail()
         finally:
             self._hub.watchers.discard(search)
@@ -121,42 +124,55 @@ class Resumptions:
 
 
 class _Search:
-    """The private connection of one id."""
+    """One id's private connection, asked for again where it is lost."""
 
     def __init__(self, catch_up: CatchUp, hub: Hub[Any]) -> None:
         self.catch_up = catch_up
         self._hub = hub
         self._changed = asyncio.Event()
-        self._begun = False
-        self._ended = False
+        self._ended = self._lost = False
 
     async def run(self, ask: Ask, last_event_id: bytes) -> None:
-        """Until there is a result. Raises UpstreamError."""
-        lease = await ask(self, last_event_id)
-        try:
-            while self.catch_up.result is None:
-                self._changed.clear()
-                if not self._ended:
-                    try:
-                        async with asyncio.timeout(SILENCE):
-                            await self._changed.wait()
-                        continue
-                    except TimeoutError:
-                        pass
-                self._nothing_more()
-                if self.catch_up.result is None:
-                    await self._changed.wait()
-        finally:
-            lease.discard()
+        """Until there is a result."""
+        delay = FIRST_DELAY
+        while self.catch_up.result is None:
+            self._ended = self._lost = False
+            try:
+                lease = await ask(self, last_event_id)
+            except UpstreamError:
+                self._lost = True
+            else:
+                try:
+                    await self._follow()
+                finally:
+                    lease.discard()
+            if self.catch_up.result is None:
+                self.catch_up.begin_anew()
+                await self._change(delay)
+                delay *= 2
 
-    def _nothing_more(self) -> None:
-        if not self._hub.last_id:
-            self.catch_up.nothing_more()
-            if self.catch_up.result is not None:
-                self._hub.stand_behind(self.catch_up.last_id)
+    async def _follow(self) -> None:
+        """Until there is a result, or the connection is lost."""
+        while self.catch_up.result is None and not self._lost:
+            if self._ended or not await self._change(SILENCE):
+                if not self._hub.last_id:
+                    self.catch_up.nothing_more()
+                    if self.catch_up.result is not None:
+                        self._hub.stand_behind(self.catch_up.last_id)
+                        return
+                await self._change(None)
+
+    async def _change(self, within: float | None) -> bool:
+        """Whether something has come in so many seconds."""
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(within):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def head_received(self, head: ResponseHead) -> None:
-        self._begun = True
         if not shareable(head):
             self.catch_up.fail()
             self._changed.set()
@@ -167,10 +183,10 @@ class _Search:
 
     def response_ended(self, failure: str | None) -> None:
         self._ended = True
-        if not self._begun:
-            self.catch_up.fail()
+        self._lost = failure is not None
         self._changed.set()
 
     def appeared(self, id_: bytes) -> None:
         self.catch_up.appeared(id_)
-        self._changed.set()
+        if self.catch_up.result is not None:
+            self._changed.set()
