@@ -201,6 +201,21 @@ async def test_cancelled_by_default(gateway: Gateway, origin: Origin) -> None:
     assert await gateway.closed() == "client"
 
 
+async def test_an_answer_that_outlives_its_api_goes_on_no_longer_than_it_may(gateway: Gateway, origin: Origin) -> None:
+    async def answer(call: Call) -> None:
+        await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+        await call.gone()
+
+    origin.answer = answer
+    gateway.load(finishing(origin, max_duration=0.5))
+    client = await gateway.connect()
+    await client.request("POST", "/sse", "Content-Length: 0")
+    await leaves(gateway, client)
+    gateway.load()
+    await (await origin.call()).has_left()
+    assert (await gateway.logged_line("request"))["rest"] == "finish_timeout"
+
+
 async def test_it_ends_with_its_api(gateway: Gateway, origin: Origin) -> None:
     origin.answer = silent
     gateway.load(finishing(origin))

@@ -5,9 +5,10 @@ Everything that decides how an exchange ends lives here:
 
 - Before upstream's head, a failure is the caller's to answer (or to try again): `failure` is set, nothing was sent.
 - After it, a clean end of upstream is a clean end for the client. Every other end but that of a drained stream whose
-  client is to come back (`Ending.reconnect`) first lets go of upstream, then
-  flushes what waits for the client, and then breaks the client's connection: the last chunk, or bytes of the
-  Content-Length, are missing; a body that ends with the connection is ended by a reset.
+  client is to come back (`Ending.reconnect`) first lets go of upstream, then flushes what waits for the client, and
+  then breaks the client's connection: the last chunk, or bytes of the Content-Length, are missing; a body that ends
+  with the connection is ended by a reset.
+- Without its client, an answer ends too, unless it may finish (`onClientDisconnect`).
 - While so many bytes wait for the client that upstream is held back, `timeouts.idle` stands still.
 
 While there is nothing to decide, whole events take a shorter way, the `Passage`; a relay hears nothing of them.
@@ -56,6 +57,7 @@ class Relay:
     """Receives one exchange's response; see the module's head."""
 
     __slots__ = (
+        "_alone_until",
         "_boundary",
         "_broken_by",
         "_changes",
@@ -71,7 +73,6 @@ class Relay:
         "_keep_alive",
         "_last_sent",
         "_lease",
-        "_left",
         "_may_add",
         "_method",
         "_near_idle",
@@ -144,8 +145,8 @@ class Relay:
         self._diverted = diverted
         self._opened: float | None = None
         self._held = False
-        self._left = False
-        """Whether the rest is read without a client."""
+        self._alone_until: float | None = None
+        """Until when the rest is read without a client; None: it has one."""
         self._chunked = self._until_close = False
         self._last_sent = False
         """Whether the client has the last chunk."""
@@ -405,7 +406,8 @@ class Relay:
 
     def _go_on_without_client(self) -> None:
         """What is written to the connection that is gone is dropped there."""
-        self._left = True
+        self._alone_until = self._deadlines.now() + self._settings.on_client_disconnect.max_duration
+        self._passage.close()
         self._heartbeat = self._redirected = None
         if self._opening is not None:
             self._opening.at = None
@@ -413,8 +415,7 @@ class Relay:
         self._observer.client_left()
         if self._held:
             self.client_takes()
-        by = self._deadlines.now() + self._settings.on_client_disconnect.max_duration
-        self.end_by(Ending(by, by, CloseReason.FINISH_TIMEOUT))
+        self._deadlines.watch(self, self._deadlines.now())
 
     # Ends that are the gateway's.
 
@@ -429,7 +430,7 @@ class Relay:
         self._ending = ending
         self._passage.close()
         self._keep_alive = False
-        if self._opened is not None or self._left or self._opening is not None:
+        if self._opened is not None or self._alone_until is not None or self._opening is not None:
             # The next look finds when to end.
             self._deadlines.watch(self, self._deadlines.now())
 
@@ -464,6 +465,8 @@ class Relay:
             self.end(CloseReason.IDLE_TIMEOUT)
         elif self._client_stalled(now):
             self.end(CloseReason.WRITE_TIMEOUT)
+        elif self._alone_until is not None and now >= self._alone_until:
+            self.end(CloseReason.FINISH_TIMEOUT)
         elif (ending := self._due_ending(now)) is not None:
             self._end_by(ending)
         else:
@@ -517,8 +520,8 @@ class Relay:
     def _look_waiting_for_head(self, now: float) -> float | None:
         since, timeout = self._waiting_upstream_since, self._timeouts.response
         times = [] if since is None or timeout is None else [since + timeout]
-        if self._left and self._ending is not None:
-            times.append(self._ending.by)
+        if self._alone_until is not None:
+            times.append(self._alone_until if self._ending is None else min(self._alone_until, self._ending.by))
         at = min(times, default=None)
         if at is None or now < at:
             return at if self._opening is None else self._look_before_response(self._opening, now, at)
@@ -527,7 +530,7 @@ class Relay:
 
     def _look_before_response(self, opening: Opening, now: float, at: float | None) -> float | None:
         """The time to look again, which is `at` for other reasons."""
-        ending = self._ending if opening.begun and not self._left else None
+        ending = self._ending if opening.begun and self._alone_until is None else None
         if ending is not None and now >= ending.start:
             self._end_by(ending)
             return None
@@ -545,6 +548,8 @@ class Relay:
             times.append(self._opened + timeouts.stream)
         if (at := self._stall.next_look(now)) is not None:
             times.append(at)
+        if self._alone_until is not None:
+            times.append(self._alone_until)
         if self._heartbeat is not None:
             times.append(self._quiet_from() + self._heartbeat)
         if (ending := self._ending) is not None and (self._stream or not ending.streams_only):
