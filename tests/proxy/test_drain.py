@@ -116,6 +116,24 @@ async def test_other_answers_run_to_their_end(draining: Gateway, origin: Origin)
     await drain
 
 
+async def test_the_removal_of_its_api_spares_no_answer_the_end_of_the_period(draining: Gateway, origin: Origin) -> None:
+    async def answer(call: Call) -> None:
+        await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+        await call.gone()
+
+    origin.answer = answer
+    draining.load(api(origin.url()))
+    client = await draining.connect()
+    await client.get("/sse")
+    assert await client.exactly(4) == b"half"
+    drain = asyncio.create_task(draining.proxy.drain())
+    await asyncio.sleep(0.1)
+    draining.load()
+    assert await client.rest() == (b"", "fin")
+    await drain
+    assert (await draining.logged_line("request"))["reason"] == "drain"
+
+
 def on_drain(origin: Origin, policy: OnDrain | None) -> Api:
     return api(origin.url(), stream=Stream(on_drain=policy))
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy import harness
 from proxy.harness import Call, Client, Gateway, Origin, Response, api, chunk
 from sse_proxy.config import Api, Cors, Endpoint, Failover, OnClientDisconnect, Stream
+from sse_proxy.stream.early import Reframed
+from sse_proxy.stream.framing import ChunkedBody
+from sse_proxy.upstream.response import ResponseHead
 
 AFTER = 0.1
 """Seconds."""
@@ -210,6 +216,40 @@ async def test_a_byte_order_mark_is_left_out(gateway: Gateway, origin: Origin, p
     client, _ = await waiting(gateway)
     thinker.go_on.set()
     assert await behind_comments(client) == body
+
+
+class Kept:
+    """Keeps what it receives."""
+
+    def __init__(self) -> None:
+        self.body = b""
+        self.framed = b""
+        self.end: str | None = "none yet"
+
+    def head_received(self, head: ResponseHead) -> None:
+        raise AssertionError
+
+    def body_received(self, body: bytes, framed: bytes) -> None:
+        self.body += body
+        self.framed += framed
+
+    def response_ended(self, failure: str | None) -> None:
+        self.end = failure
+
+
+@given(st.sampled_from([b"", BOM[:1], BOM[:2], BOM, BOM + BOM]), st.binary(max_size=6), st.sets(st.integers(1, 11)))
+def test_whatever_the_reads_one_mark_is_left_out(begin: bytes, rest: bytes, cuts: set[int]) -> None:
+    whole = begin + rest
+    kept = Kept()
+    reframed = Reframed(kept)
+    for start, end in itertools.pairwise([0, *sorted(cut for cut in cuts if cut < len(whole)), len(whole)]):
+        reframed.body_received(whole[start:end], b"")
+    reframed.response_ended(None)
+    assert (kept.body, kept.end) == (whole.removeprefix(BOM), None)
+    decoder = ChunkedBody()
+    assert decoder.feed(kept.framed)[0] == kept.body
+    assert decoder.broken is None
+    assert decoder.between_chunks
 
 
 async def test_a_body_with_a_length_goes_in_chunks(gateway: Gateway, origin: Origin) -> None:

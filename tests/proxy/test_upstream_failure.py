@@ -6,9 +6,13 @@ import asyncio
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.harness import Answer, Call, Client, Gateway, Origin, api, chunk
+from proxy.test_heartbeat import events
 from sse_proxy.config import Api, Shared, Stream
+from sse_proxy.stream.boundary import EventBoundary
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
 EVENT = b"data: a\n\n"
@@ -161,6 +165,23 @@ async def test_not_where_upstream_ends_or_somebody_else_does(gateway: Gateway, o
     assert await rest_of(ending) == b"0\r\n\r\n"
     gateway.load()
     assert await rest_of(removed) == b""
+
+
+lines = st.lists(
+    st.tuples(
+        st.sampled_from([b"", b"data: a", b":comment", b"id", b":"]), st.sampled_from([b"\n", b"\r\n", b"\r", b""])
+    )
+)
+
+
+@given(lines)
+def test_wherever_it_may_stand_a_reader_gets_what_came_and_then_it(parts: list[tuple[bytes, bytes]]) -> None:
+    before = b"".join(text + end for text, end in parts)
+    boundary = EventBoundary()
+    boundary.feed(before)
+    if boundary.here:
+        told = b"event: gateway-error\ndata: {}\n\n"
+        assert events(before + told) == [*events(before)[:-1], (b"event: gateway-error", b"data: {}"), ()]
 
 
 async def test_off_by_default(gateway: Gateway, origin: Origin) -> None:

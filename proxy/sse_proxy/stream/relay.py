@@ -427,9 +427,11 @@ class Relay:
         """End it so. What has to end earlier already, does."""
         if self._ending is not None and self._ending.by <= ending.by:
             return
+        self._keep_alive = False
+        if ending.streams_only and self._opened is not None and not self._stream:
+            return
         self._ending = ending
         self._passage.close()
-        self._keep_alive = False
         if self._opened is not None or self._alone_until is not None or self._opening is not None:
             # The next look finds when to end.
             self._deadlines.watch(self, self._deadlines.now())
