@@ -12,6 +12,7 @@ import pytest
 
 from proxy import harness
 from proxy.harness import Call, Gateway, Origin, api, chunk
+from sse_proxy import exchange
 from sse_proxy.config import Api, OnDrain, Stream
 
 
@@ -116,11 +117,14 @@ async def test_other_answers_run_to_their_end(draining: Gateway, origin: Origin)
     await drain
 
 
-async def test_the_removal_of_its_api_spares_no_answer_the_end_of_the_period(draining: Gateway, origin: Origin) -> None:
+async def test_the_removal_of_its_api_spares_no_answer_the_end_of_the_period(
+    draining: Gateway, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def answer(call: Call) -> None:
         await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
         await call.gone()
 
+    monkeypatch.setattr(exchange, "LAPSE_SECONDS", 0.2)
     origin.answer = answer
     draining.load(api(origin.url()))
     client = await draining.connect()
