@@ -54,7 +54,8 @@ func (f *faults) add(other faults) {
 type checker struct {
 	stream int
 	size   int
-	last   int // number of the newest event seen
+	joins  bool // whether any event may be the first
+	last   int  // number of the newest event seen
 	faults faults
 	part   []byte // an event whose end has not come yet
 }
@@ -101,6 +102,8 @@ func (c *checker) judge(event []byte, seen func(nanoseconds int64)) {
 		return
 	}
 	switch n := int(number); {
+	case c.joins:
+		c.joins, c.last = false, n
 	case n > c.last:
 		c.faults.Lost += n - c.last - 1
 		c.last = n

@@ -36,6 +36,8 @@ type fleet struct {
 	interval           time.Duration // between two events of a stream; 0 when the rate is shared
 	size               int
 	slow, slowSize     int
+	same               bool
+	resuming, missed   int
 	concurrency        int
 	patience           time.Duration
 	warm, measure      time.Duration
@@ -65,6 +67,9 @@ func streams(arguments []string) error {
 	flags.IntVar(&f.slow, "slow", 0, "how many of the streams read slowly")
 	flags.IntVar(&f.slowSize, "slow-size", 16*1024, "bytes of an event of theirs")
 	flags.IntVar(&f.routes, "routes", 1, "how many routes the proxy has; streams are spread over them")
+	flags.BoolVar(&f.same, "same", false, "all ask for the same stream, and may come while it is under way")
+	flags.IntVar(&f.resuming, "resuming", 0, "then so many come back to that stream at once")
+	flags.IntVar(&f.missed, "missed", 100, "events that each of them has missed")
 	flags.IntVar(&f.concurrency, "concurrency", 64, "how many connect at a time")
 	flags.DurationVar(&f.patience, "patience", 30*time.Second, "for all to be connected")
 	flags.DurationVar(&f.warm, "warm", time.Second, "between connecting and measuring")
@@ -96,6 +101,9 @@ func streams(arguments []string) error {
 		}
 	} else {
 		f.window("relay", f.measure, float64(f.count-f.slow)/f.interval.Seconds())
+		if f.resuming > 0 {
+			f.resume()
+		}
 	}
 	f.finish(&readers)
 	return nil
@@ -140,7 +148,11 @@ func (f *fleet) open(i int, deadline time.Time) (*response, error) {
 	if i < f.slow {
 		size, buffer, receiveBuffer = f.slowSize, slowRead, 4096
 	}
-	f.checkers[i] = &checker{stream: i, size: size}
+	stream := i
+	if f.same {
+		stream = 0
+	}
+	f.checkers[i] = &checker{stream: stream, size: size, joins: f.same}
 	began := time.Now()
 	connection, err := dial(f.address, time.Until(deadline), receiveBuffer)
 	if err != nil {
@@ -149,7 +161,7 @@ func (f *fleet) open(i int, deadline time.Time) (*response, error) {
 	f.connections[i] = connection
 	_ = connection.SetDeadline(deadline)
 	_, err = fmt.Fprintf(connection, "GET /api-%05d/events?stream=%d&size=%d&rate=%s HTTP/1.1\r\nHost: %s\r\n"+
-		"Accept: text/event-stream\r\nUser-Agent: sse-gateway-bench\r\n\r\n", i%f.routes, i, size, f.rate, f.address)
+		"Accept: text/event-stream\r\nUser-Agent: sse-gateway-bench\r\n\r\n", i%f.routes, stream, size, f.rate, f.address)
 	if err != nil {
 		return nil, err
 	}

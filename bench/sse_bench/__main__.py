@@ -153,7 +153,13 @@ def _run(
     """
     for work, wanted in plan:
         print(f"{work.name}: {work.title}", flush=True)
-        able = [peer for peer in peers if peer.name in wanted and (peer.many_routes or work.routes == 1)]
+        able = [
+            peer
+            for peer in peers
+            if peer.name in wanted
+            and (peer.many_routes or work.routes == 1)
+            and (not work.ours_only or peer.name == Ours.name)
+        ]
         for number in range(rounds if len(wanted) > 2 else growth_rounds):
             turn = number % max(len(able), 1)
             in_turn: list[type[Peer] | None] = [*able[turn:], *able[:turn]]

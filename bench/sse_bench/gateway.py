@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sse_proxy.config import INDEX_FILE, Api, Endpoint, Index, Settings, Shard, digest_of, encode, shard_file, split
+from sse_proxy.config import (
+    INDEX_FILE,
+    Api,
+    Endpoint,
+    Index,
+    Settings,
+    Shard,
+    Stream,
+    digest_of,
+    encode,
+    shard_file,
+    split,
+)
 
 NAMESPACE = "bench"
 
@@ -12,10 +24,11 @@ NAMESPACE = "bench"
 class ConfigFolder:
     """One folder; what has not changed is neither made nor written again."""
 
-    def __init__(self, folder: Path, target: str) -> None:
+    def __init__(self, folder: Path, target: str, stream: Stream = Stream()) -> None:  # noqa: B008
         """Every route leads to the target, an absolute URL without a path."""
         self._folder = folder
         self._target = target
+        self._stream = stream
         self._apis: dict[str, Api] = {}
         self._written: dict[str, tuple[Shard, str]] = {}
         self._revision = 0
@@ -45,6 +58,7 @@ class ConfigFolder:
             revision=self._revision,
             context_path=route,
             endpoints=(Endpoint(name="origin", url=f"{self._target}/"),),
+            stream=self._stream,
         )
 
     def _replace(self, name: str, content: bytes) -> None:

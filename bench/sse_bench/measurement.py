@@ -80,7 +80,16 @@ class Bench:
             origin, origin_port = self._origin(stack, folder)
             if peer_type is None:
                 return _Run(self, number, workload, folder, origin, origin_port).measure()
-            place = Place(folder, free_port(), free_port(), origin_port, self.load_program, self.cache, self.open_files)
+            place = Place(
+                folder,
+                free_port(),
+                free_port(),
+                origin_port,
+                self.load_program,
+                self.cache,
+                self.open_files,
+                workload.shared,
+            )
             peer = peer_type(place)
             peer.configure(_routes(workload.routes))
             proxy = stack.enter_context(
@@ -243,6 +252,9 @@ class _Run:
         for window in self._windows.get("relay", ()):
             self._take(window, "head", "first", "relay")
             self._take_cpu(window)
+        for window in self._windows.get("resume", ()):
+            figures["resume_seconds"] = window.line["seconds"]
+            figures["resume_p99"] = window.line["relay"]["p99"]
         sustained = [window for window in self._windows.get("step", ()) if window.line["sustained"]]
         if sustained:
             best = max(sustained, key=lambda window: float(window.line["offered"]))
@@ -279,12 +291,12 @@ def _routes(count: int) -> list[str]:
 
 
 def _serves(port: int, route: str) -> bool:
-    """Whether a short stream comes through."""
+    """Whether a short stream comes through: its one event, since a shared one goes on."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         try:
             connection.request("GET", f"{route}/events?stream=0&size=96&rate=1000&events=1")
             answer = connection.getresponse()
-            return answer.status == 200 and answer.read().endswith(b"\n\n")
+            return answer.status == 200 and answer.read(96).endswith(b"\n\n")
         except (OSError, http.client.HTTPException):
             return False
 

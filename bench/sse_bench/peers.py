@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from sse_bench.gateway import ConfigFolder
 from sse_bench.machine import most_streams
+from sse_proxy.config import Replay, Stream
 
 _BENCH = Path(__file__).resolve().parents[1]
 _INSTALL = "run bench/install-peers"
@@ -32,6 +33,8 @@ class Place:
     cache: Path
     open_files: int
     """That one process may have."""
+    shared: bool = False
+    """Whether ours shares the streams that it can."""
 
 
 class Peer(ABC):
@@ -249,7 +252,8 @@ class Ours(Peer):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        self._config = ConfigFolder(place.folder / "config", f"http://127.0.0.1:{place.origin_port}")
+        stream = Stream(mode="Shared", replay=Replay()) if place.shared else Stream()
+        self._config = ConfigFolder(place.folder / "config", f"http://127.0.0.1:{place.origin_port}", stream)
 
     @classmethod
     def program(cls, cache: Path) -> Path | None:

@@ -33,6 +33,8 @@ FIGURES = {
     "most_events": Figure("most events/s", "", 0, more_is_better=True),
     "connect_seconds": Figure("until all were connected", "s"),
     "reload_seconds": Figure("until a new route was served", "s"),
+    "resume_seconds": Figure("until all had what they missed", "s"),
+    "resume_p99": Figure("p99 of the others meanwhile", "ms"),
     "p50": Figure("latency p50", "ms"),
     "p99": Figure("latency p99", "ms"),
     "p99_added": Figure("p99 less the load's own", "ms"),

@@ -27,6 +27,10 @@ class Workload:
     """Whether the proxy's memory is taken before the streams and while they are open."""
     reloads: int = 0
     """How often its config changes within the window."""
+    shared: bool = False
+    """Whether all clients ask for the same, and ours may share it."""
+    ours_only: bool = False
+    """Whether the others cannot do it."""
 
 
 def _relay(streams: int, rate: int, size: int = 256) -> Workload:
@@ -128,6 +132,30 @@ def _reload(routes: int) -> Workload:
     )
 
 
+def _shared(clients: int, rate: int) -> Workload:
+    return Workload(
+        name=f"shared-{clients}x{rate}",
+        title=f"{clients:,} clients of one stream × {rate} events/s: ours shares it, proxies relay it to each",
+        figures=("cpu_per_event", "p50", "p99", "memory_per_stream", "cpu_share"),
+        client=("streams", "-same", "-streams", str(clients), "-rate", str(rate), "-warm", "2s"),
+        streams=clients,
+        memory=True,
+        shared=True,
+    )
+
+
+def _resume(clients: int) -> Workload:
+    return Workload(
+        name=f"resume-{clients}",
+        title=f"{clients:,} clients of one stream × 20 events/s, then as many come back at once, 100 events behind",
+        figures=("resume_seconds", "p99", "resume_p99"),
+        client=("streams", "-same", "-streams", str(clients), "-rate", "20", "-warm", "4s", "-resuming", str(clients)),
+        streams=2 * clients,
+        shared=True,
+        ours_only=True,
+    )
+
+
 _FAMILIES: dict[str, Callable[..., Workload]] = {
     r"relay-(\d+)x(\d+)(?:-(\d+))?": _relay,
     r"posts-(\d+)": _posts,
@@ -135,6 +163,8 @@ _FAMILIES: dict[str, Callable[..., Workload]] = {
     r"burst-(\d+)": _burst,
     r"saturate-(\d+)": _saturate,
     r"slow-(\d+)": _slow,
+    r"shared-(\d+)x(\d+)": _shared,
+    r"resume-(\d+)": _resume,
     r"routes-(\d+)": _routes,
     r"reload-(\d+)": _reload,
 }
@@ -153,6 +183,8 @@ def main_names(most_streams: int) -> tuple[str, ...]:
         "saturate-200",
         "relay-50x10-65536",
         "slow-200",
+        f"shared-{min(2000, most_streams // 2)}x5",
+        f"resume-{min(1000, most_streams // 4)}",
         "routes-10",
         "routes-10000",
         "reload-10000",

@@ -72,7 +72,8 @@ class Feed:
 
     def _write(self, call: Call, number: int) -> None:
         data = b"id: %d\ndata: %b\n\n" % (number, b"x" * 64)
-        call.writer.write(b"%x\r\n%b\r\n" % (len(data), data))
+        if not call.writer.transport.is_closing():
+            call.writer.write(b"%x\r\n%b\r\n" % (len(data), data))
 
 
 class EventSource(asyncio.Protocol):
@@ -198,6 +199,8 @@ async def soak(folder: Path, origin: Origin, *, clients: int, seconds: float, ra
             if not memory and now > began + seconds / 4:
                 memory = resident(process.process.pid)
         speaking.cancel()
+        await asyncio.wait((speaking,))
+        assert speaking.cancelled()
 
         async def all_have_all() -> bool:
             return all(source.last == feed.said for source in sources)
