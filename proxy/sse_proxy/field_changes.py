@@ -23,6 +23,8 @@ class FieldChanges:
 
     def then(self, later: FieldChanges) -> FieldChanges:
         """These changes and then the later ones, as one."""
+        if later is UNCHANGED:
+            return self
         kept = tuple(field for field in self.added if field[0].lower() not in later.dropped)
         return FieldChanges(self.dropped | later.dropped, kept + later.added, later.extended or self.extended)
 

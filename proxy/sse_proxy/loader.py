@@ -50,7 +50,7 @@ POLL_SECONDS = 10.0
 """How often the folder is read without having been told of a change: some file systems never tell."""
 
 _DEBOUNCE_MILLISECONDS = 100
-_STEP_MILLISECONDS = 20
+_STEP_MILLISECONDS = 100
 _SHARD_IDS = frozenset(shard_ids())
 
 

@@ -69,6 +69,8 @@ async def test_refused_hosts(gateway: Gateway, origin: Origin, host: str) -> Non
     [
         (b"GET /sse HTTP/1.1\r\n\r\n", 400),
         (b"GET /sse HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET /sse HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", 400),
+        (b"POST /sse HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400),
         (b"GET /sse HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"GET /sse HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 400),
         (b"GET /sse HTTP/1.1\r\nHost : a\r\n\r\n", 400),

@@ -122,6 +122,17 @@ def test_chunks_go_on_canonically_in_any_cut(chunks: list[bytes], sizes: list[in
     assert dechunked(sent + LAST_CHUNK) == received == b"".join(chunks)
 
 
+def test_the_last_two_chunks_in_one_read() -> None:
+    decoder = ChunkedBody()
+    body = b"data: 1\r\n0\r\n\r\n"
+    assert decoder.feed(chunk(body)) == (body, chunk(body))
+    assert not decoder.ended
+    assert decoder.feed(chunk(body) + LAST_CHUNK) == (body, chunk(body))
+    assert (decoder.ended, decoder.at_chunk, decoder.at_eof()) == (True, False, None)
+    decoder.feed(LAST_CHUNK)
+    assert decoder.broken
+
+
 def test_whole_chunks_pass_as_they_are() -> None:
     decoder = ChunkedBody()
     for wire in (chunk(b"data: 1\n\n"), chunk(b"x" * 300)):
@@ -223,6 +234,25 @@ def test_persistence(head: bytes, persistent: bool) -> None:
 def test_heads_that_two_readers_could_differ_on(fields: bytes) -> None:
     with pytest.raises(FramingError):
         parse_head(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n\r\n", to_head_request=False)
+
+
+lines = st.sampled_from(
+    [b"A: b", b"Content-Length: 5", b"X:", b"X :y", b" folded", b"D: \t q \t", b": x", b"T\x00: x", b"V: \x01", b"none",
+     b"E: a\rb", b"F: \xe9", b"\xe9: f", b"Transfer-Encoding: chunked", b"Connection: close"]
+)  # fmt: skip
+
+
+@given(st.lists(lines, max_size=4))
+def test_a_bare_lf_ends_a_line_like_crlf(fields: list[bytes]) -> None:
+    def read(end: bytes) -> object:
+        wire = b"HTTP/1.1 200 OK\r\n" + b"\r\n".join((*fields, b"Last: 1")) + end + b"\r\n"
+        try:
+            head = parse_head(wire, to_head_request=False)
+        except FramingError as error:
+            return str(error)
+        return head.status, head.fields, head.persistent, head.decoder and head.decoder.length
+
+    assert read(b"\r\n") == read(b"\n")
 
 
 @given(st.binary(max_size=60))

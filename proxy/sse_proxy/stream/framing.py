@@ -18,6 +18,7 @@ _MOST_DIGITS = 15  # of a chunk's size: below 2^60 bytes no reader's integer ove
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,%d})[ \t]*(?:;[^\r\n]*)?\r?" % _MOST_DIGITS)
 
 LAST_CHUNK = b"0\r\n\r\n"
+_END_AND_LAST = b"\r\n" + LAST_CHUNK
 
 MAX_LINE = 4096
 """Bytes of a chunk's size line, extensions included."""
@@ -149,12 +150,16 @@ class ChunkedBody:
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         if self._state == self._SIZE:
-            # Usually a read is one chunk. Then its size is known beforehand, and its line is compared, not read.
+            # Usually a read is one chunk, or the last two. Then the size is known beforehand, and its line is compared,
+            # not read.
             start = data.find(b"\r\n", 0, _MOST_DIGITS + 2) + 2
-            size = len(data) - start - 2
-            if size > 0 and not self._line and data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n"):
+            whole = data[: -len(LAST_CHUNK)] if data.endswith(_END_AND_LAST) else data
+            size = len(whole) - start - 2
+            if size > 0 and not self._line and whole.startswith(b"%x\r\n" % size) and whole.endswith(b"\r\n"):
                 self._begun = None
-                return data[start:-2], data
+                if whole is not data:
+                    self._state, self.ended = self._TRAILER, True
+                return whole[start:-2], whole
         elif self._state == self._DATA and len(data) < self._left:
             self._begun = len(data)
             self._left -= len(data)
