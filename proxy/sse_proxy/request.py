@@ -9,7 +9,7 @@ from sse_proxy.errors import RequestBrokenError
 from sse_proxy.request_framing import RequestHead
 
 if TYPE_CHECKING:
-    from sse_proxy.listener import ClientConnection
+    from sse_proxy.client_connection import ClientConnection
 
 BODY_BUFFER = 64 * 1024
 """Bytes of a body that wait for their reader before the client is held back."""

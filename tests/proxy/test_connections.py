@@ -79,7 +79,7 @@ async def test_request_and_its_task_are_gone_while_the_stream_goes_on(
             super().__init__(*arguments)  # type: ignore[arg-type]
             requests.append(weakref.ref(self))
 
-    monkeypatch.setattr("sse_proxy.listener.Request", Tracked)
+    monkeypatch.setattr("sse_proxy.client_connection.Request", Tracked)
 
     async def answer(call: Call) -> None:
         await call.stream_head()

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sse_proxy.client_connection import ClientConnection
 from sse_proxy.config import Stream, Timeouts
 from sse_proxy.field_changes import UNCHANGED
-from sse_proxy.listener import ClientConnection, Listener, ListenerLimits
+from sse_proxy.listener import Listener, ListenerLimits
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.stream.ending import Ending

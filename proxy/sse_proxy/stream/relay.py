@@ -25,10 +25,10 @@ import asyncio
 from collections.abc import Callable
 
 from sse_proxy import errors
+from sse_proxy.client_connection import ClientConnection
 from sse_proxy.config import Stream, Timeouts
 from sse_proxy.field_changes import FieldChanges
 from sse_proxy.headers import Fields, is_encoded, is_event_stream, response_head
-from sse_proxy.listener import ClientConnection
 from sse_proxy.stream.boundary import EventBoundary
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import TICK, Deadlines

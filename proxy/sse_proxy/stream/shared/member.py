@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from sse_proxy.client_connection import ClientConnection
 from sse_proxy.config import Stream, Timeouts
-from sse_proxy.listener import ClientConnection
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import TICK, Deadlines
 from sse_proxy.stream.ending import Ending, parting
