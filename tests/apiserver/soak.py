@@ -22,10 +22,12 @@ from apiserver.manifests import sse_api, sse_gateway
 from apiserver.operator_process import OperatorProcess, grant
 from apiserver.test_reliability_faults import faulty, stalled
 from apiserver.truth import Truth
+from sse_operator.cluster.kinds import SSE_APIS, SSE_GATEWAYS
 
 CRDS = Path(__file__).parents[2] / "deploy" / "crds"
 CONVERGES = 60.0  # seconds that it may take after the faults
 FAULTS_FOR, FAULTY = 20.0, 0.3
+SERVED = 30.0  # seconds that an API server may take, after it is ready, to serve our kinds again
 
 
 class Soak:
@@ -84,6 +86,16 @@ class Soak:
     def _restart_api_server(self) -> None:
         self._control_plane.stop_api_server()
         self._control_plane.start_api_server()
+        until = time.monotonic() + SERVED
+        for kind in (SSE_APIS, SSE_GATEWAYS):  # ready is not the same as serving each kind
+            while True:
+                try:
+                    self._control_plane.request("GET", kind.path())
+                    break
+                except ApiError as error:
+                    if error.status != 429 or time.monotonic() > until:
+                        raise
+                    time.sleep(0.05)
 
     def round(self) -> None:
         """Churn and faults, then quiet."""

@@ -31,8 +31,8 @@ from sse_operator.resources.config_maps import (
 )
 from sse_operator.resources.names import Object, child_name
 
-CONCURRENT = 8
-"""Shards of one gateway that are written at the same time."""
+CONCURRENT = 16
+"""Shards that are written at the same time, over all gateways."""
 
 
 class ConfigWriter:
@@ -42,6 +42,7 @@ class ConfigWriter:
         self._applier = applier
         self._store = store
         self._revised: dict[str, Revised] = {}
+        self._slots = asyncio.Semaphore(CONCURRENT)
 
     def as_of(self, gateway: SseGateway) -> int:
         """As of which resource version of the SseApis the config is that is in the cluster."""
@@ -71,10 +72,9 @@ class ConfigWriter:
             name = (namespace, child_name(gateway.metadata.name, shard_suffix(shard_id)))
             render = partial(shard_config_map, gateway, shard_id, shard)
             parts.append((CONFIG_MAPS, name, revised.index.shards[shard_id], render))
-        slots = asyncio.Semaphore(CONCURRENT)
 
         async def keep(kind: Kind, name: Name, digest: str, render: Callable[[], Object]) -> bool:
-            async with slots:
+            async with self._slots:
                 return await self._applier.keep(gateway, kind, name, (uid, digest), render)
 
         changed = any(await settle(*(keep(*part) for part in parts)))

@@ -104,7 +104,7 @@ class Reconciler:
         self._look_again = look_again
         self._config = ConfigWriter(self._applier, store)
         self._statuses = StatusWriter(api, store, events)
-        self._api_statuses = ApiStatuses(self._statuses, now)
+        self._api_statuses = ApiStatuses(self._statuses, now=now, clock=clock)
         self._metrics = metrics
         self._now = now
         self._clock = clock

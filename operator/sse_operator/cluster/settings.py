@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--nudge", _switch, "true", "BOOL", "patch the proxies' pods so that their kubelets refresh the config at once")
     add("--sweep-interval", _duration, "5m", "DURATION", "between two complete looks at the cluster")
     add("--watch-timeout", _duration, "70s", "DURATION", "how long a watch may bring nothing before it is begun anew")
-    add("--workers", _count, "4", "N", "gateways reconciled at the same time")
+    add("--workers", _count, "16", "N", "gateways reconciled at the same time")
     add("--operator-namespace", _optional, os.environ.get("POD_NAMESPACE", ""), "NAME", "where the operator runs")
     add("--lease-name", _optional, "sse-gateway-operator", "NAME", "lease of the leader; empty: no other replica runs")
     add("--identity", str, os.environ.get("POD_NAME") or socket.gethostname(), "NAME", "this replica's name")
