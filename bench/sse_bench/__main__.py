@@ -158,6 +158,7 @@ def _run(
             for peer in peers
             if peer.name in wanted
             and (peer.many_routes or work.routes == 1)
+            and (peer.relays or work.shared)
             and (not work.ours_only or peer.name == Ours.name)
         ]
         for number in range(rounds if len(wanted) > 2 else growth_rounds):

@@ -44,6 +44,8 @@ class Peer(ABC):
     title: ClassVar[str]
     many_routes: ClassVar[bool] = False
     """Whether its config here has one entry per route; the others relay every path."""
+    relays: ClassVar[bool] = True
+    """Whether each client gets what the origin sends it; a hub has one stream for many, and nothing else."""
     environment: ClassVar[dict[str, str]] = {}
     reload_signal: ClassVar[signal.Signals | None] = None
     """What has it read its config again; None where it watches its files, or has no config."""
@@ -245,6 +247,27 @@ class Naive(_Unconfigured):
         return [self._program(), str(_BENCH / "naive_proxy.py"), *self._addresses()]
 
 
+class Hub(_Unconfigured):
+    """Fans out what one connection says, and nothing else; see bench/hub."""
+
+    name = "hub"
+    title = "r3labs/sse"
+    environment = {"GOMAXPROCS": "1"}
+    relays = False
+
+    @classmethod
+    def program(cls, cache: Path) -> Path | None:
+        program = cache / "bench-peers" / "bin" / cls.name
+        return program if program.exists() else None
+
+    @classmethod
+    def remedy(cls) -> str:
+        return _INSTALL
+
+    def command(self) -> list[str]:
+        return [self._program(), *self._addresses()]
+
+
 class Ours(Peer):
     name = "ours"
     title = "sse-gateway"
@@ -285,6 +308,8 @@ class Ours(Peer):
         ]
 
 
-PEERS: dict[str, type[Peer]] = {peer.name: peer for peer in (Nginx, HAProxy, Envoy, Caddy, GoReverseProxy, Naive, Ours)}
+PEERS: dict[str, type[Peer]] = {
+    peer.name: peer for peer in (Nginx, HAProxy, Envoy, Caddy, GoReverseProxy, Naive, Hub, Ours)
+}
 BASELINE = Nginx.name
 """The peer that ratios are to."""

@@ -23,9 +23,6 @@ from proxy.test_loader import files_of, write
 from proxy.test_process import Process
 from sse_proxy.config import Replay, Shared, Stream
 
-KEEPS = 1.5
-"""Seconds of events that the ring holds. Whoever comes back later has to be caught up."""
-
 _EVENT = re.compile(rb"id: (\d+)\ndata: x{64}\n\n")
 
 
@@ -79,8 +76,9 @@ class Feed:
 class EventSource(asyncio.Protocol):
     """One client over all its connections. A gap or a double is a fault of its own."""
 
-    def __init__(self, port: int, faults: list[str], found: Counter[str]) -> None:
-        self.port, self.faults, self.found = port, faults, found
+    def __init__(self, port: int, late: float, faults: list[str], found: Counter[str]) -> None:
+        """Some reconnects are `late`, by so many seconds."""
+        self.port, self.late, self.faults, self.found = port, late, faults, found
         self.last = 0
         self.events = self.connects = 0
         self.closing = False
@@ -137,7 +135,7 @@ class EventSource(asyncio.Protocol):
         if self.closing:
             self.ended.set()
         else:
-            self.connect(KEEPS * 1.15 if random.random() < 0.15 else random.uniform(0.01, 0.2))
+            self.connect(self.late if random.random() < 0.15 else random.uniform(0.01, 0.2))
 
     def disconnect(self) -> None:
         if self._transport is not None:
@@ -176,15 +174,18 @@ def resident(pid: int) -> int:
     return int(found[1])
 
 
-async def soak(folder: Path, origin: Origin, *, clients: int, seconds: float, rate: float, leave: float) -> None:
-    """`leave` clients a second disconnect; upstream restarts every two to six seconds."""
+async def soak(
+    folder: Path, origin: Origin, *, clients: int, seconds: float, rate: float, keeps: float, leave: float
+) -> None:
+    """`leave` clients a second disconnect; upstream restarts every two to six seconds. The ring `keeps` seconds of
+    events: some clients come back later, and have to be caught up."""
     feed = origin.answer = Feed(rate)
     faults: list[str] = []
     found: Counter[str] = Counter()
     dice = random.Random(8)
-    async with proxied(folder, origin, Replay(events=int(rate * KEEPS))) as process:
+    async with proxied(folder, origin, Replay(events=int(rate * keeps))) as process:
         speaking = asyncio.create_task(feed.speak())
-        sources = [EventSource(process.port, faults, found) for _ in range(clients)]
+        sources = [EventSource(process.port, 1.15 * keeps, faults, found) for _ in range(clients)]
         for number, source in enumerate(sources):
             source.connect(number * 0.002)
         began = time.monotonic()
@@ -223,9 +224,9 @@ async def soak(folder: Path, origin: Origin, *, clients: int, seconds: float, ra
 
 
 async def test_nobody_misses_anything(tmp_path: Path, origin: Origin) -> None:
-    await soak(tmp_path, origin, clients=100, seconds=4.0, rate=40.0, leave=60.0)
+    await soak(tmp_path, origin, clients=100, seconds=4.0, rate=40.0, keeps=1.5, leave=60.0)
 
 
 @pytest.mark.soak
 async def test_nobody_misses_anything_for_five_minutes(tmp_path: Path, origin: Origin) -> None:
-    await soak(tmp_path, origin, clients=1000, seconds=300.0, rate=8.0, leave=40.0)
+    await soak(tmp_path, origin, clients=1000, seconds=300.0, rate=8.0, keeps=3.0, leave=40.0)
