@@ -17,6 +17,7 @@ from sse_proxy.plans import Plan, plan_for
 from sse_proxy.plans.passwords import Passwords
 from sse_proxy.router import Router
 from sse_proxy.stream import pace
+from sse_proxy.stream.shared import without_ids
 from sse_proxy.upstream import usage
 from sse_proxy.upstream.credentials import credential_changes, with_credentials
 from sse_proxy.upstream.endpoints import Endpoints
@@ -111,6 +112,8 @@ def _route(
     observations = before.observations if before is not None else Observations(api.key)
     if before is not None and before.api.upstream.max_connections != api.upstream.max_connections:
         observations.withdraw(usage.REASON)
+    if before is not None and before.api.stream.replay != api.stream.replay:
+        observations.withdraw(without_ids.REASON)
     if before is not None and before.api.timeouts.idle == api.timeouts.idle:
         own_pace = before.pace
     else:

@@ -14,6 +14,7 @@ from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.stream.ending import of_drain
 from sse_proxy.stream.observer import Observer
 from sse_proxy.stream.relay import Divert as Divert
+from sse_proxy.stream.shared import without_ids
 from sse_proxy.stream.shared.catch_up import Beginning, Found
 from sse_proxy.stream.shared.key import shareable
 from sse_proxy.stream.shared.member import Member
@@ -180,6 +181,8 @@ class Sharing(Generic[A]):
         )
         stream.joined()
         self._exchanging.begun(member, account)
+        if stream.hub.lacks_ids:
+            without_ids.observe(route.observations, self._deadlines.now())
 
 
 def _resumes(inquiry: Inquiry) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -378,6 +379,28 @@ async def test_events_without_ids_are_numbered(gateway: Gateway, origin: Origin)
     call = await origin.call()
     call.reset()
     assert (await origin.call()).get("Last-Event-ID") == "own"
+
+
+async def test_an_upstream_without_ids_is_told_of(gateway: Gateway, origin: Origin) -> None:
+    async def warned() -> list[str]:
+        _, text = await gateway.admin("/config")
+        return [each["reason"] for each in json.loads(text)["warnings"]]
+
+    async def answer(call: Call) -> None:
+        await call.stream_head()
+        await call.event(b"data: 1\n\n" * 20)
+        await call.gone()
+
+    origin.answer = answer
+    for replay in (Replay(ids="Generate"), Replay()):
+        gateway.load(kept(origin, replay))
+        first, _ = await come(gateway)
+        await numbers(first, 20)
+        assert await warned() == []
+        await come(gateway)
+    assert await warned() == ["ReplayWithoutIds"]
+    gateway.load(kept(origin, Replay(events=5)))
+    assert await warned() == []
 
 
 async def test_another_gateways_word_on_replay_is_not_passed_on(gateway: Gateway, origin: Origin) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from sse_operator.api.sse_api import Warned
 from sse_operator.compiler.model import ApiResult, Programmed
 
-OBSERVED_REASONS = frozenset(("EndpointUnhealthy", "IdleTimeoutTooShort", "MaxConnectionsReached"))
+OBSERVED_REASONS = frozenset(("EndpointUnhealthy", "IdleTimeoutTooShort", "MaxConnectionsReached", "ReplayWithoutIds"))
 """Reasons of warnings that are the proxies' to make."""
 
 

@@ -13,6 +13,7 @@ from sse_proxy.config import Replay
 from sse_proxy.stream.framing import chunk
 from sse_proxy.stream.shared.events import Event, EventSplitter
 from sse_proxy.stream.shared.ring import Portion, Ring, as_sent_back
+from sse_proxy.stream.shared.without_ids import ENOUGH
 
 
 class Taker(Protocol):
@@ -137,6 +138,11 @@ class Hub(Generic[T]):
         self._numbered += 1
         id_ = b"%b-%d" % (self._epoch, self._numbered)
         return Event(b"id: %b\n%b" % (id_, event.data), id_, counts=True)
+
+    @property
+    def lacks_ids(self) -> bool:
+        """Whether nobody can say what it had last: upstream has said many events, and no id."""
+        return self.ring is not None and self.ring.end >= ENOUGH and not self._epoch and not self.last_id
 
     def stand_behind(self, id_: bytes) -> None:
         """Upstream has said no id yet, and what it says next follows this one: so it is known after which event it is
