@@ -1,7 +1,7 @@
 """Compare proxies: streams through each in turn, alone on one core.
 
 make bench                                                    everything; updates docs/performance.md
-make bench ARGS="--window 0.5 --growth-rounds 1"              the same in less than half an hour
+make bench ARGS="--rounds 2 --growth-rounds 1 --window 0.5"   the same in less than half an hour
 make bench ARGS="--quick"                                     one round, short windows, the table only
 make bench ARGS="--peers nginx,ours --workload relay-1000x10 --rounds 3"
 make bench ARGS="--from FILE… --write"                        docs/performance.md from records kept earlier
