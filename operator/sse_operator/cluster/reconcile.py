@@ -111,6 +111,8 @@ class Reconciler:
         self._again = again
         self._nudges = nudge
         self._compiled: dict[str, CompiledGateway] = {}
+        self._one_by_one = asyncio.Lock()
+        """So that the event loop turns between two gateways: many compiled in a row would hold up the lease."""
         self._nudged: dict[str, float] = {}
         self._asked: dict[str, int] = {}
 
@@ -147,6 +149,8 @@ class Reconciler:
 
     async def reconcile(self, key: str) -> None:
         """One run. Raises OperatorError."""
+        async with self._one_by_one:
+            await asyncio.sleep(0)
         apis = self._store.apis.of_gateway(key)
         if key == UNATTACHED:
             await self._api_statuses.refuse(apis)

@@ -73,10 +73,18 @@ def with_revisions(compiled: CompiledGateway, revised: Revised) -> CompiledGatew
 
 def _stamped(entry: Api, written: Api | None, new: int) -> Api:
     if written is None or not _is_but_for_revision(entry, written):
-        return entry.model_copy(update={"revision": new})
+        return _with_revision(entry, new)
     if entry is written:
         return written
-    return entry.model_copy(update={"revision": written.revision})  # so that its parts are in memory once only
+    return _with_revision(entry, written.revision)  # so that its parts are in memory once only
+
+
+_FIELDS = set(Api.model_fields)
+"""Pydantic remembers which fields were given. All are; a set for each entry takes as much memory as the entry else."""
+
+
+def _with_revision(entry: Api, revision: int) -> Api:
+    return Api.model_construct(_fields_set=_FIELDS, **{**entry.__dict__, "revision": revision})
 
 
 def _is_but_for_revision(one: Api, other: Api) -> bool:
