@@ -21,7 +21,8 @@ from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.tls_connection import TlsConnection
 from sse_proxy.upstream.guard import probe_silent_peers
 
-_BACKLOG = 2048
+_BACKLOG = 4096
+"""As many as Linux allows by default: what is beyond is tried again by clients after seconds."""
 
 
 @dataclass(frozen=True, slots=True)
