@@ -140,12 +140,12 @@ def main() -> int:
         control_plane.install_crds(CRDS)
         with FaultProxy(control_plane, grant(control_plane), Path(name)) as faults:
             soak = Soak(control_plane, faults, Path(name), arguments.seed)
-            soak.operator.start()
-            until = time.monotonic() + arguments.minutes * 60
-            while time.monotonic() < until:
-                soak.round()
-                print(f"soak: round {soak.rounds}, {soak.edits} edits, {len(soak.violations)} violations", flush=True)
-            soak.operator.stop()
+            with soak.operator:
+                until = time.monotonic() + arguments.minutes * 60
+                while time.monotonic() < until:
+                    soak.round()
+                    told = f"{soak.edits} edits, {len(soak.violations)} violations"
+                    print(f"soak: round {soak.rounds}, {told}", flush=True)
     print(
         f"soak: {soak.rounds} rounds, {soak.edits} edits, {soak.deaths} deaths of the operator,"
         f" {soak.requests} requests, converged within {soak.slowest:.1f} s"
