@@ -183,7 +183,7 @@ async def soak(
     faults: list[str] = []
     found: Counter[str] = Counter()
     dice = random.Random(8)
-    async with proxied(folder, origin, Replay(events=int(rate * keeps))) as process:
+    async with proxied(folder, origin, Replay(max_age=keeps)) as process:
         speaking = asyncio.create_task(feed.speak())
         sources = [EventSource(process.port, 1.15 * keeps, faults, found) for _ in range(clients)]
         for number, source in enumerate(sources):
