@@ -1,26 +1,20 @@
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-import uvloop
 
 from clients import origin as answers
 from clients.compatibility import Compatibility
-from proxy import harness
-from proxy.harness import Gateway, Origin
+from proxy.conftest import gateway as gateway
+from proxy.conftest import pytest_asyncio_loop_factories as pytest_asyncio_loop_factories
+from proxy.harness import Origin
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--write-compatibility", action="store_true", help="write docs/compatibility.md instead of holding to it"
     )
-
-
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop that the proxy runs on."""
-    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")
@@ -38,12 +32,3 @@ async def origin() -> AsyncIterator[Origin]:
     await origin.start()
     yield origin
     await origin.stop()
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    gateway = await harness.start()
-    yield gateway
-    for client in gateway.clients:
-        await client.close()
-    await gateway.proxy.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -26,6 +27,18 @@ async def streaming(call: Call) -> None:
 async def ask(gateway: Gateway, *lines: str, target: str = "/sse") -> tuple[Client, Response]:
     client = await gateway.connect()
     return client, await client.get(target, *lines)
+
+
+def lost_behind(event: bytes, calls: Iterator[int]) -> Callable[[Call], Awaitable[None]]:
+    """An upstream that breaks off behind its one event, and is not there when it is asked again; `calls` count."""
+
+    async def answer(call: Call) -> None:
+        if not next(calls):
+            await call.stream_head()
+            await call.event(event)
+        call.reset()
+
+    return answer
 
 
 async def test_many_clients_one_upstream_connection(gateway: Gateway, origin: Origin) -> None:
@@ -269,14 +282,7 @@ async def test_another_answer_breaks_all(gateway: Gateway, origin: Origin, answe
 
 async def test_upstream_is_given_up(gateway: Gateway, origin: Origin) -> None:
     calls = itertools.count()
-
-    async def once(call: Call) -> None:
-        if not next(calls):
-            await call.stream_head()
-            await call.event(b"retry: 20\ndata: 1\n\n")
-        call.reset()
-
-    origin.answer = once
+    origin.answer = lost_behind(b"retry: 20\ndata: 1\n\n", calls)
     gateway.load(shared(origin, shared=Shared(reconnect_for=0.3)))
     client, _ = await ask(gateway)
     assert await client.rest() == (chunk(b"retry: 20\ndata: 1\n\n"), "fin")
@@ -286,14 +292,7 @@ async def test_upstream_is_given_up(gateway: Gateway, origin: Origin) -> None:
 
 async def test_an_upstream_that_names_no_delay_is_not_asked_without_end(gateway: Gateway, origin: Origin) -> None:
     calls = itertools.count()
-
-    async def once(call: Call) -> None:
-        if not next(calls):
-            await call.stream_head()
-            await call.event(b"retry: 0\ndata: 1\n\n")
-        call.reset()
-
-    origin.answer = once
+    origin.answer = lost_behind(b"retry: 0\ndata: 1\n\n", calls)
     gateway.load(shared(origin, shared=Shared(reconnect_for=0.4)))
     client, _ = await ask(gateway)
     await client.rest()
@@ -316,14 +315,7 @@ async def test_who_takes_nothing_is_sent_away_even_without_a_write_timeout(
 
 async def test_heartbeats_go_on_while_upstream_is_lost(gateway: Gateway, origin: Origin) -> None:
     calls = itertools.count()
-
-    async def once(call: Call) -> None:
-        if not next(calls):
-            await call.stream_head()
-            await call.event(b"retry: 20\ndata: 1\n\n")
-        call.reset()
-
-    origin.answer = once
+    origin.answer = lost_behind(b"retry: 20\ndata: 1\n\n", calls)
     gateway.load(shared(origin, heartbeat=0.1, shared=Shared(reconnect_for=10)))
     client, _ = await ask(gateway)
     assert await client.chunk() == b"retry: 20\ndata: 1\n\n"
