@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from sse_proxy import access_log
+from sse_proxy.access_log import Sink, line, member, query_names, seconds
 from sse_proxy.field_changes import UNCHANGED, FieldChanges
 from sse_proxy.forwarded import Via
 from sse_proxy.limits.admission import Admission, address_key
@@ -29,6 +29,7 @@ class Account:
         "_now",
         "_of_consumer",
         "_opened",
+        "_told",
         "address",
         "client",
         "consumer",
@@ -38,7 +39,6 @@ class Account:
         "entered",
         "first_byte_after",
         "head_after",
-        "host",
         "id",
         "left_after",
         "method",
@@ -51,12 +51,13 @@ class Account:
     )
 
     def __init__(
-        self, request: Request, via: Via, counts: ApiCounts, now: Callable[[], float], log: access_log.Sink | None
+        self, request: Request, via: Via, counts: ApiCounts, now: Callable[[], float], log: Sink | None
     ) -> None:
         self._counts = counts
         self._now = now
         self._log = log
         self._opened = 0.0
+        self._told: tuple[str, str] | None = None
         self.started = now()
         self.id = f"{random.getrandbits(64):016x}"
         self.method = request.head.method.decode()
@@ -66,8 +67,8 @@ class Account:
         """Whom limits take the client for."""
         self.entered: tuple[Admission, ...] = ()
         """Where it is counted as being under way."""
-        self.host: str | None = None
         self.target: RequestTarget | None = None
+        """What it asks for; None: that is not known yet, or is told already."""
         self.route: Route | None = None
         self.consumer = Consumer()
         self._of_consumer: ConsumerCounts | None = None
@@ -133,7 +134,7 @@ class Account:
             self._counts.streams_active += 1
             if self._of_consumer is not None:
                 self._of_consumer.streams_active += 1
-            self._write("stream_open", {})
+            self._write("stream_open")
 
     def first_byte(self) -> None:
         """The first byte of the body is on its way to the client."""
@@ -174,9 +175,12 @@ class Account:
             counts.lifetime.observe(now - self._opened)
             if reason is CloseReason.IDLE_TIMEOUT and self.route is not None:
                 self.route.pace.ended(now)
-        self._write(
+        rest = member("rest", reason.value) if self.left_after is not None else ""
+        told = CloseReason.CLIENT if self.left_after is not None else reason
+        self._end(
             "stream_close" if self.stream else "request",
-            {**self._reasons(reason), "problem": problem, "bytes": bytes_sent, **self._times(now)},
+            f'{member("reason", told.value)}{rest}{member("problem", problem)},"bytes":{bytes_sent}',
+            now,
         )
 
     def refused(self, problem: Problem) -> None:
@@ -188,13 +192,13 @@ class Account:
         self.leave()
         self.status = problem.status
         self._count_status()
-        self._write("request", {"reason": problem.reason, **self._times(self._now())})
+        self._end("request", member("reason", problem.reason), self._now())
 
     def options_answered(self, status: int, reason: str) -> None:
         """The gateway answered a question about what may be asked."""
         self.status = status
         self._count_status()
-        self._write("request", {"reason": reason, **self._times(self._now())})
+        self._end("request", member("reason", reason), self._now())
 
     def abandoned(self) -> None:
         """The client went away before there was a response."""
@@ -203,49 +207,38 @@ class Account:
             return
         self.leave()
         self._count_status()
-        self._write("request", {"reason": CloseReason.CLIENT.value, **self._times(self._now())})
+        self._end("request", member("reason", CloseReason.CLIENT.value), self._now())
 
     def _count_status(self) -> None:
         self._counts.requests[min((self.status or 0) // 100, 5)] += 1
 
-    def _reasons(self, reason: CloseReason) -> dict[str, object]:
-        """Why the exchange ended, and where its client had gone before, why the rest did."""
-        if self.left_after is None:
-            return {"reason": reason.value}
-        return {"reason": CloseReason.CLIENT.value, "rest": reason.value}
+    def _end(self, event: str, members: str, now: float) -> None:
+        """The last line."""
+        if self._log is not None:
+            times = (
+                f',"seconds":{now - self.started:.3f}'
+                f"{seconds('head_seconds', self.head_after)}"
+                f"{seconds('first_byte_seconds', self.first_byte_after)}"
+                f"{seconds('left_seconds', self.left_after)}"
+            )
+            self._write(event, members + times)
 
-    def _times(self, now: float) -> dict[str, object]:
-        return {
-            "seconds": round(now - self.started, 3),
-            "head_seconds": _rounded(self.head_after),
-            "first_byte_seconds": _rounded(self.first_byte_after),
-            "left_seconds": _rounded(self.left_after),
-        }
-
-    def _write(self, event: str, members: dict[str, object]) -> None:
+    def _write(self, event: str, members: str = "") -> None:
         if self._log is None:
             return
-        api = self.route.api if self.route is not None else None
-        self._log(
-            access_log.line(
-                event,
-                {
-                    "id": self.id,
-                    "api": api.key if api is not None else None,
-                    "version": api.version or None if api is not None else None,
-                    "client": self.client,
-                    "consumer": self.consumer.name or None,
-                    "endpoint": self.endpoint.name if self.endpoint is not None else None,
-                    "method": self.method,
-                    "host": self.target.host or None if self.target is not None else None,
-                    "path": self.target.path if self.target is not None else None,
-                    "query": access_log.query_names(self.target.query) or None if self.target is not None else None,
-                    "status": self.status,
-                    **members,
-                },
-            )
-        )
+        who, asked = self._told = self._told or self._tell()
+        endpoint = member("endpoint", self.endpoint.name) if self.endpoint is not None else ""
+        status = f',"status":{self.status}' if self.status is not None else ""
+        self._log(line(event, who, endpoint, asked, status, members))
 
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 4)
+    def _tell(self) -> tuple[str, str]:
+        """What all its lines have in common, in front of the endpoint and behind it."""
+        who = f',"id":"{self.id}"'
+        if self.route is not None:
+            who += self.route.log_members
+        who += member("client", self.client) + member("consumer", self.consumer.name)
+        asked = member("method", self.method)
+        target, self.target = self.target, None
+        if target is not None:
+            asked += f"{member('host', target.host)}{member('path', target.path)}{query_names(target.query)}"
+        return who, asked

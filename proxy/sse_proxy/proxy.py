@@ -228,7 +228,12 @@ class Proxy:
         refused[problem.reason] = refused.get(problem.reason, 0) + 1
         if self._options.access_log is not None:
             self._options.access_log(
-                access_log.line("request", {"client": client, "status": problem.status, "reason": problem.reason})
+                access_log.line(
+                    "request",
+                    access_log.member("client", client),
+                    f',"status":{problem.status}',
+                    access_log.member("reason", problem.reason),
+                )
             )
 
     def _supervise(self, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from sse_proxy.access_log import member
 from sse_proxy.config import CREDENTIALS_SLOT, Api, ApiSecrets, GatewayConfig, Unavailable
 from sse_proxy.cors import Cors
 from sse_proxy.errors import TargetError, TlsSettingsError
@@ -46,6 +47,8 @@ class Route:
     response_changes: FieldChanges
     cors: Cors | None
     admission: Admission
+    log_members: str
+    """What the access log says of the API."""
 
     @property
     def hostnames(self) -> tuple[str, ...]:
@@ -152,4 +155,5 @@ def _route(
         response_changes=field_changes(api.response_headers),
         cors=Cors(api.cors) if api.cors is not None else None,
         admission=Admission(api.limits, before.admission if before is not None else None),
+        log_members=member("api", api.key) + member("version", api.version),
     )
