@@ -25,10 +25,8 @@ import contextlib
 import ctypes
 import http.client
 import json
-import random
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -43,10 +41,11 @@ from urllib.parse import quote, urlencode
 import trustme
 import yaml
 
+from ports import free_port
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PR_SET_PDEATHSIG = 1  # prctl(2)
 READY_TIMEOUT = 60.0  # seconds
-PORT_RANGE = (20000, 32000)  # below the ports that Linux hands out by itself, so that a free one stays free
 ETCD_SOCKET = "etcd.sock"  # in the folder, which is both programs' own: a socket's whole path is limited to 107 bytes
 ADMIN_GROUP = "system:masters"
 AUDIT_POLICY = {
@@ -149,7 +148,7 @@ class ControlPlane:
         """Start the API server, on the same port and with the same data as before."""
         deadline = time.monotonic() + READY_TIMEOUT
         while True:
-            self.port = self.port or _free_port()
+            self.port = self.port or free_port()
             self._api_server = self._spawn("kube-apiserver", self._api_server_flags())
             try:
                 self._wait_ready(deadline)
@@ -457,14 +456,6 @@ def _certificate_user(pair: trustme.LeafCert) -> dict[str, str]:
         "client-certificate-data": _base64(pair.cert_chain_pems[0].bytes()),
         "client-key-data": _base64(pair.private_key_pem.bytes()),
     }
-
-
-def _free_port() -> int:
-    while True:
-        port = random.randrange(*PORT_RANGE)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def _die_with_parent() -> None:

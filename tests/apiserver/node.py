@@ -216,7 +216,7 @@ class Node:
                 path = f"/api/v1/namespaces/{self._namespace}/secrets/{volume['secret']['secretName']}"
                 secret = await self._request("GET", path)
                 mount = folder / volume["name"]
-                mount.mkdir(parents=True)
+                mount.mkdir(parents=True, exist_ok=True)  # of an earlier pod of that name
                 for key, value in secret["data"].items():
                     (mount / key).write_bytes(base64.b64decode(value))
 

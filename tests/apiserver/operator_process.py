@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any, Self
 import yaml
 
 from apiserver.control_plane import CHECKOUT, ControlPlane
+from ports import free_port
 
 NAMESPACE = "sse-gateway"
 ACCOUNT = "sse-gateway-operator"
@@ -63,9 +63,7 @@ class OperatorProcess:
         self.log = log
         self._kubeconfig = kubeconfig
         self._program = program
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            health = f"127.0.0.1:{probe.getsockname()[1]}"
+        health = f"127.0.0.1:{free_port()}"
         self._health = f"http://{health}"
         self._flags = [
             f"--health-address={health}",

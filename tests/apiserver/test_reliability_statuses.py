@@ -110,7 +110,8 @@ def told(versions: list[dict[str, Any]], name: str, kind: str) -> list[str]:
     for document in versions:
         if document["metadata"]["name"] == name and kind in (now := conditions(document)):
             state = f"{now[kind]['status']}/{now[kind]['reason']}"
-            if said[-1:] != [state] and not state.endswith(("NotAsked", "Pending")):
+            # A proxy that has just been killed may be asked before the operator hears that its pod has gone.
+            if said[-1:] != [state] and not state.endswith(("NotAsked", "Pending", "ProxyUnreachable")):
                 said.append(state)
     return said
 

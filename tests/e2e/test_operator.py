@@ -52,7 +52,7 @@ def test_the_leader_is_killed(
         "nothing: 10 streams went on",
         f"another leads after {took:.1f} s; next SseApi Ready in {edit:.1f} s",
     )
-    assert took < 20
+    assert took < 25  # 20 on a machine that is not busy
 
 
 def test_the_leader_is_stopped(release: Release, reader: Clients, figures: Figures) -> None:

@@ -17,6 +17,7 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 _settings = settings(
     max_examples=2000 if SECONDS else 200,
     deadline=None,
+    derandomize=not SECONDS,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     print_blob=True,
 )

@@ -133,10 +133,10 @@ async def test_response_timeout_starts_with_the_sent_request(gateway: Gateway, o
         await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     origin.answer = answer
-    gateway.load(api(origin.url(), timeouts={"response": 0.2}))
+    gateway.load(api(origin.url(), timeouts={"response": 0.5}))
     client = await gateway.connect()
     await client.send(b"POST /sse HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.7)
     await client.send(b"b")
     assert (await client.head()).status == 200
 

@@ -17,8 +17,8 @@ from sse_proxy.request import BODY_BUFFER, Request
 
 @pytest.fixture
 async def impatient() -> AsyncIterator[Gateway]:
-    """It leaves a connection idle for 0.3 s."""
-    gateway = await harness.start(limits=ListenerLimits(idle_timeout=0.3))
+    """It leaves a connection idle for 0.6 s."""
+    gateway = await harness.start(limits=ListenerLimits(idle_timeout=0.6))
     yield gateway
     for client in gateway.clients:
         await client.close()
@@ -41,7 +41,7 @@ async def test_idle_connection_is_closed_and_a_stream_is_not(impatient: Gateway,
     assert await idle.rest() == (b"", "fin")
     assert await client.chunked_body() == b"data: 1\n\ndata: 2\n\n"
     # After the stream the connection is idle again, and gets the whole time anew.
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.1)
     await client.get("/sse")
     assert await client.chunked_body() == b"data: 1\n\ndata: 2\n\n"
     assert await client.rest() == (b"", "fin")
@@ -49,8 +49,8 @@ async def test_idle_connection_is_closed_and_a_stream_is_not(impatient: Gateway,
 
 @pytest.fixture
 async def quick() -> AsyncIterator[Gateway]:
-    """It gives a head 0.3 s."""
-    gateway = await harness.start(limits=ListenerLimits(head_timeout=0.3))
+    """It gives a head 0.6 s."""
+    gateway = await harness.start(limits=ListenerLimits(head_timeout=0.6))
     yield gateway
     for client in gateway.clients:
         await client.close()

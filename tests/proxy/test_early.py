@@ -311,7 +311,7 @@ async def test_it_ends_with_the_drain(origin: Origin) -> None:
     client, _ = await waiting(gateway)
     drain = asyncio.create_task(gateway.proxy.drain())
     # Its turn comes before the period ends.
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(3.5):
         await client.rest()
         await drain
     assert await gateway.closed() == "drain"

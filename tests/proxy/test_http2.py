@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from ports import free_port
 from proxy.harness import PATIENCE, Call, Gateway, Origin, api, eventually
 from proxy.test_forwarded import load
 
@@ -81,12 +81,6 @@ FRONTS = (
         ),
     ),
 )
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @dataclass

