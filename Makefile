@@ -9,7 +9,7 @@ run: $(VENV)/.run
 	@$(PYTHON) scripts/quickstart.py
 
 test: lint
-	@$(PYTHON) -m pytest
+	@scripts/test
 
 # Each target of tests/fuzz for so many seconds; make test tries some examples of each.
 FUZZ_SECONDS := 60

@@ -42,10 +42,15 @@ def own_network() -> bool:
     µs a packet. False, and nothing has changed, without the right to do it.
     """
     library = ctypes.CDLL(None, use_errno=True)
-    if library.unshare(_CLONE_NEWNET) != 0:
-        return False
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", _IFF_UP))
+    with Path("/proc/self/ns/net").open() as machines:
+        if library.unshare(_CLONE_NEWNET) != 0:
+            return False
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+                fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", _IFF_UP))
+        except OSError:  # CAP_SYS_ADMIN makes a network, CAP_NET_ADMIN sets it up
+            library.setns(machines.fileno(), _CLONE_NEWNET)
+            return False
     for setting, value in {"ipv4/ip_local_port_range": "2048 65000", "ipv4/tcp_max_syn_backlog": "8192"}.items():
         with suppress(OSError):
             Path("/proc/sys/net", setting).write_text(value)

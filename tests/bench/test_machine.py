@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from sse_bench.machine import raise_priority
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
 
 
 @pytest.mark.parametrize(
@@ -32,3 +36,21 @@ def test_a_priority_that_the_autogroup_refuses_stops_nothing(
     monkeypatch.setattr(Path, "write_text", write_text)
 
     assert raise_priority() is done
+
+
+def test_a_network_that_cannot_be_set_up_is_not_kept() -> None:
+    """In a process of its own, which would otherwise be left without loopback."""
+    code = (
+        "import fcntl, socket\n"
+        "from sse_bench import machine\n"
+        "def refused(*_): raise PermissionError(1, 'not permitted')\n"
+        "fcntl.ioctl = refused\n"
+        "assert not machine.own_network()\n"
+        "server = socket.create_server(('127.0.0.1', 0))\n"
+        "socket.create_connection(server.getsockname())\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(BENCH)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
