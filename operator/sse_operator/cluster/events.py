@@ -180,6 +180,7 @@ def _event(notice: Notice, name: str, moment: str) -> Object:
         "reason": notice.reason,
         "message": notice.message[:MESSAGE_LENGTH],
         "source": {"component": MANAGER},
+        "reportingComponent": MANAGER,
         "firstTimestamp": moment,
         "lastTimestamp": moment,
         "count": 1,

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+
+from sse_operator.cluster.kinds import WATCHED
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+RESULTS = ("done", "refused", "conflict", "error")
+"""How a reconcile ends: all written; the API server refuses an object; somebody wrote at the same time; anything else.
+All but the first are tried again."""
 
 NO_ANSWER = "none"
 """The `code` of a request that got no answer."""
@@ -20,9 +26,10 @@ _RECONCILE_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10
 
 
 class Metrics:
-    """Everything that one process counts."""
+    """Everything that one process counts. What can be counted is there from the start, with 0."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self.reconciles = Histogram(
             f"{_PREFIX}_reconcile_seconds", "Time to reconcile one gateway, by how it ended.", ["result"],
@@ -44,6 +51,11 @@ class Metrics:
             f"{_PREFIX}_events_dropped", "Kubernetes Events that were not written, since too many waited.",
             registry=self._registry,
         )  # fmt: skip
+
+        for result in RESULTS:
+            self.reconciles.labels(result)
+        for kind in WATCHED:
+            self.watch_restarts.labels(kind.plural)
 
     def read(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Have a gauge read its value whenever Prometheus asks."""

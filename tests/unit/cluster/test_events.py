@@ -107,7 +107,15 @@ async def test_what_is_told_again_is_counted() -> None:
         writer.tell(notice())
     await written(recorder, writer, 3)
     (event,) = recorder.created
-    assert event["involvedObject"]["uid"] == "u1"
+    assert event["involvedObject"] | {"resourceVersion": ""} == {
+        "apiVersion": "sse-gateway.dev/v1alpha1",
+        "kind": "SseApi",
+        "namespace": "shop",
+        "name": "prices",
+        "uid": "u1",
+        "resourceVersion": "",
+    }
+    assert event["source"]["component"] == event["reportingComponent"] == "sse-gateway"
     assert (event["type"], event["reason"], event["count"]) == ("Warning", "InvalidSpec", 1)
     assert [(name, patch["count"]) for name, patch in recorder.patched] == [
         (event["metadata"]["name"], 2),

@@ -1,19 +1,12 @@
 """The health port over real sockets: it says why, and what it counts."""
 
-import socket
-
 import aiohttp
 import pytest
 
+from ports import free_port
 from sse_operator.cluster.errors import OperatorError
 from sse_operator.cluster.health import HealthViews, serve
 from sse_operator.cluster.metrics import Metrics
-
-
-def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 async def test_each_view_is_asked_anew() -> None:
@@ -22,7 +15,7 @@ async def test_each_view_is_asked_anew() -> None:
     metrics.read("leader", "Leads.", lambda: 1.0)
     metrics.count_request("patch", 409)
     metrics.count_request("list", None)
-    address = free_address()
+    address = f"127.0.0.1:{free_port()}"
     views = HealthViews(lambda: wrong[0] if wrong else None, lambda: "not yet", metrics.exposition)
     async with serve(address, views), aiohttp.ClientSession(f"http://{address}") as client:
 
@@ -48,9 +41,22 @@ async def test_each_view_is_asked_anew() -> None:
 
 
 async def test_an_address_that_is_taken_is_one_error() -> None:
-    address = free_address()
+    address = f"127.0.0.1:{free_port()}"
     views = HealthViews(lambda: None, lambda: None, lambda: b"")
     async with serve(address, views):
         with pytest.raises(OperatorError, match=f"--health-address {address}"):
             async with serve(address, views):
                 pass
+
+
+def test_what_can_be_counted_is_there_from_the_start() -> None:
+    shown = Metrics().exposition().decode().splitlines()
+    for line in (
+        'sse_gateway_operator_reconcile_seconds_count{result="done"} 0.0',
+        'sse_gateway_operator_reconcile_seconds_count{result="conflict"} 0.0',
+        'sse_gateway_operator_watch_restarts_total{resource="sseapis"} 0.0',
+        "sse_gateway_operator_apply_conflicts_total 0.0",
+        "sse_gateway_operator_events_dropped_total 0.0",
+    ):
+        assert line in shown
+    assert not [line for line in shown if "_created" in line]
