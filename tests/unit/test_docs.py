@@ -9,17 +9,40 @@ import pytest
 import yaml
 
 from sse_operator.api.reading import read_sse_api, read_sse_gateway
+from sse_operator.cluster import main
+from sse_operator.cluster.metrics import Metrics
+from sse_proxy.metrics import Counts
+from sse_proxy.stream.close import CloseReason
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
-LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)")
+SHELL = re.compile(r"^```(?:sh|console)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+OURS = re.compile(r"(?<![\w./])((?:bench|deploy|examples|scripts|tests)/[\w./-]+)")
 YAML = re.compile(r"^```yaml\n(.*?)^```", re.DOTALL | re.MULTILINE)
 READERS = {"SseApi": read_sse_api, "SseGateway": read_sse_gateway}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
-    assert [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()] == []
+    nowhere = [
+        (link, anchor)
+        for link, anchor in LINK.findall(page.read_text())
+        if not (target := page.parent / link if link else page).exists() or (anchor and anchor not in anchors(target))
+    ]
+    assert nowhere == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that GitHub gives the headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_name_files_that_are_there(page: Path) -> None:
+    named = {path for block in SHELL.findall(page.read_text()) for path in OURS.findall(block)}
+    assert [path for path in sorted(named) if not (CHECKOUT / path).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -36,3 +59,20 @@ def test_what_is_said_to_be_here_has_a_test() -> None:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 4 and cells[0] not in ("what", "---") and not cells[2].startswith("no"):
             assert "../tests/" in cells[3], f"without a test: {cells[0]}"
+
+
+def test_every_metric_is_on_the_page_and_every_one_of_the_page_is_there() -> None:
+    page = (CHECKOUT / "docs" / "observability.md").read_text()
+    told = set(re.findall(r"^\| `(sse_gateway_\w+)", page, re.MULTILINE))
+    exposed = Counts().exposition().decode() + Metrics().exposition().decode()
+    there = set(re.findall(r"^# TYPE (\w+)", exposed, re.MULTILINE))
+    read = re.findall(r'metrics\.read\("(\w+)"', Path(main.__file__).read_text())
+    assert told == there | {f"sse_gateway_operator_{name}" for name in read}
+    assert "# HELP" in exposed
+    assert all(line.split(" ", 3)[3:] for line in exposed.splitlines() if line.startswith("# HELP"))
+
+
+def test_every_reason_for_the_end_of_a_stream_is_on_the_page() -> None:
+    page = (CHECKOUT / "docs" / "observability.md").read_text()
+    section = page.partition("### Why a stream ended")[2]
+    assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(CloseReason)
