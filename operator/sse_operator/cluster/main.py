@@ -95,8 +95,8 @@ class Operator:
         )
         if self._elector:
             api.fence = self._elector.check
-        metrics.read("queue_depth", "Gateways that wait to be reconciled.", self._queue.waiting)
-        metrics.read("sweep_age_seconds", "Since the last complete look at the cluster.", self._sweep_age)
+        metrics.read("queue_depth", "Gateways that are due and wait for a worker.", self._queue.waiting)
+        metrics.read("sweep_age_seconds", "Seconds since the last complete look at the cluster.", self._sweep_age)
         metrics.read("leader", "1 where this process leads, else 0.", lambda: float(self._leads))
 
     async def run(self) -> None:

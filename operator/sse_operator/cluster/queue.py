@@ -71,9 +71,9 @@ class Schedule:
         backoff = min(self.first_pause * 2 ** min(failures - 1, 30), self.longest_pause)
         self.add(key, now + max(backoff, pause or 0.0))
 
-    def waiting(self) -> int:
-        """How many keys wait."""
-        return len(self._due)
+    def waiting(self, now: float) -> int:
+        """How many keys are due and wait for a worker."""
+        return sum(due <= now for due in self._due.values())
 
     def longest_active(self, now: float) -> float:
         """For how many seconds the slowest active key has been worked on; 0 where none is."""
@@ -103,8 +103,8 @@ class WorkQueue:
         self._changed.set()
 
     def waiting(self) -> int:
-        """How many keys wait."""
-        return self._schedule.waiting()
+        """How many keys are due and wait for a worker."""
+        return self._schedule.waiting(self._now())
 
     def longest_active(self) -> float:
         """For how many seconds the slowest worker has been at its key."""

@@ -11,7 +11,7 @@ def test_a_key_waits_once_and_at_its_earliest_time() -> None:
     schedule = Schedule()
     for due in (5.0, 2.0, 9.0):
         schedule.add("a", due)
-    assert schedule.waiting() == 1
+    assert (schedule.waiting(1.9), schedule.waiting(2.0)) == (0, 1)
     assert schedule.next_due() == 2.0
     assert schedule.take(1.9) is None
     assert schedule.take(2.0) == "a"
