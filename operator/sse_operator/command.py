@@ -46,10 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
     parser = Parser(prog=DISTRIBUTION, description="Server-Sent Events through your own gateway.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"%(prog)s {metadata.version(DISTRIBUTION)}")
+    used = parser
     parsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name, command in SUB_COMMANDS.items():
         sub_parser = parsers.add_parser(name, help=command.summary, description=command.summary, allow_abbrev=False)
         if name == chosen:
+            used = sub_parser
             try:
                 module = import_module(command.module)
             except ModuleNotFoundError as missing:
@@ -63,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 1
             module.add_arguments(sub_parser)
             sub_parser.set_defaults(main=module.main)
-    parsed = parser.parse_args(arguments)
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        used.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(parsed.main(parsed))
     except KeyboardInterrupt:

@@ -100,6 +100,8 @@ def _settings(arguments: argparse.Namespace) -> _Settings:
             raise ConfigError(f"the admin token cannot be read: {error}") from None
         if not token:
             raise ConfigError(f"the admin token file {arguments.admin_token_file} is empty")
+    if not arguments.config_dir.is_dir():
+        raise ConfigError(f"{arguments.config_dir} is no folder: --config-dir is where the gateway's config is mounted")
     return _Settings(
         ProxyOptions(
             listen=arguments.listen,

@@ -144,6 +144,7 @@ async def test_faults_of_the_command_line_are_one_line(process: Process, tmp_pat
             rf"cannot listen on 127\.0\.0\.1:{origin.port}: the port is in use; .*",
         ),
         ((f"--admin-token-file={tmp_path}/none",), r"the admin token cannot be read: .*"),
+        ((f"--config-dir={tmp_path}/none",), rf"{tmp_path}/none is no folder: .*"),
     ):
         process.arguments = (*process.arguments[:3], *arguments)
         await process.start()

@@ -16,6 +16,7 @@ from urllib.request import getproxies
 
 import aiohttp
 import kopf
+import yaml
 from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import ApiClient, Configuration
 
@@ -56,7 +57,7 @@ class ApiServer:
                 kubernetes_config.load_incluster_config(client_configuration=configuration)
             else:
                 await kubernetes_config.load_kube_config(client_configuration=configuration)
-        except (kubernetes_config.ConfigException, OSError) as error:
+        except (kubernetes_config.ConfigException, OSError, yaml.YAMLError) as error:
             raise ApiServerUnreachableError(f"no way to log in: {error}") from error
         # A client that trusts the environment looks for a .netrc, on another thread, with every request.
         configuration.client_session_kwargs = {"trust_env": bool(getproxies())}

@@ -1,5 +1,6 @@
 """The command `sse-gateway`: its sub-commands, its help, its exit codes."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def test_every_flag_has_help(command: str) -> None:
         (["run", "-f", "-"], "standard input has no changes to follow"),
         (["demo-source", "--keep-alive", "60"], "must be a duration with units such as 70s"),
         (["demo-source", "--user", "demo"], "must be USER:PASSWORD"),
-        (["demo-source", "--lis", ":1"], "unrecognized arguments: --lis :1"),
+        (["demo-source", "--lis", ":1"], "sse-gateway demo-source: unrecognized arguments: --lis :1"),
         (["serve"], "invalid choice: 'serve'"),
     ],
 )
@@ -70,6 +71,20 @@ def test_the_operator_without_its_extra() -> None:
     assert done.returncode == 1
     assert "pip install 'sse-gateway[operator]'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("kubeconfig", [None, "{", "kind: Config"])
+def test_the_operator_without_a_login(kubeconfig: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "kubeconfig"
+    if kubeconfig is not None:
+        file.write_text(kubeconfig)
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    done = sse_gateway("operator")
+    assert done.returncode == 1
+    last = json.loads(done.stderr.splitlines()[-1])
+    assert (last["level"], last["message"].partition(":")[0]) == ("error", "ending")
+    assert "no way to log in" in last["message"]
 
 
 def test_only_what_a_sub_command_needs_is_imported() -> None:
