@@ -151,7 +151,9 @@ class FaultProxy:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         await self._client.close()
-        await asyncio.sleep(0.1)  # TLS takes a moment to say goodbye
+        async with asyncio.timeout(10):  # TLS takes a moment to say goodbye
+            while len(self._loop._selector.get_map()) > 1:  # type: ignore[attr-defined] # noqa: ASYNC110 # its own pipe
+                await asyncio.sleep(0.01)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         seen = Request(request.method, request.path, dict(request.query), time.monotonic())

@@ -262,8 +262,12 @@ class Node:
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """The lines of a watch, each of any length."""
     rest = b""
-    async with response:
+    try:
         async for chunk in response.content.iter_any():
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 yield line
+    finally:
+        if response.connection is not None and response.connection.transport is not None:
+            response.connection.transport.abort()  # a TLS goodbye could outlast the test's event loop
+        response.close()

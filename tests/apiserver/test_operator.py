@@ -238,7 +238,7 @@ async def test_from_yaml_to_served_changed_and_gone(
             f"\n  from apply to served {served:.2f} s, to Programmed {programmed:.2f} s;"
             f" from edit to served {edited:.2f} s; from delete to gone {deleted:.2f} s"
         )
-    assert max(served, edited, deleted) < 5  # the kubelet by itself would take a minute
+    assert max(served, edited, deleted) < 10  # the kubelet by itself would take a minute
 
 
 async def test_a_secret_is_served_rotated_and_missed(
