@@ -617,7 +617,9 @@ async def test_an_ingress_comes_and_goes(cluster: Cluster) -> None:
     await cluster.until_gone("Ingress", "sse-edge", "networking.k8s.io/v1")
 
 
-async def test_somebody_elses_object_is_left_alone(cluster: Cluster) -> None:
+async def test_somebody_elses_object_is_left_alone(cluster: Cluster, operator: OperatorProcess) -> None:
+    runs = 'sse_gateway_operator_reconcile_seconds_count{result="refused"}'
+    refused_before = (await asyncio.to_thread(operator.metrics))[runs]
     ports = [{"port": 9999}]
     foreign = {
         "apiVersion": "v1",
@@ -632,6 +634,7 @@ async def test_somebody_elses_object_is_left_alone(cluster: Cluster) -> None:
     assert await cluster.get("Service", "sse-default", "v1") == before
     await cluster.request("DELETE", "Service", "sse-default", "v1")
     await cluster.until("SseGateway", "default", refused("NoReadyProxy"))
+    assert (await asyncio.to_thread(operator.metrics))[runs] > refused_before
 
 
 async def test_the_default_gateway_goes_with_its_last_user_unless_somebody_adopts_it(cluster: Cluster) -> None:

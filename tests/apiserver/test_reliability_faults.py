@@ -65,16 +65,27 @@ def test_faults_pass_and_leave_nothing_behind(
 def test_an_api_server_that_refuses_everything_meets_no_hot_loop(
     control_plane: ControlPlane, namespace: str, truth: Truth, faults: FaultProxy, begin: Callable[..., OperatorProcess]
 ) -> None:
-    begin(f"--namespaces={namespace}", "--lease-name=", "--sweep-interval=1h")
+    operator = begin(f"--namespaces={namespace}", "--lease-name=", "--sweep-interval=1h")
     control_plane.apply(sse_api(namespace, "before"))
     truth.holds_within(15)
     faults.clear()
-    faults.decide = lambda request: Answer(500) if request.write else None
+
+    def refuse(request: Request) -> Fault:
+        if not request.write:
+            return None
+        configs = [write for write in faults.written() if "/configmaps/" in write]
+        return Answer(409, "Conflict") if len(configs) == 1 and "/configmaps/" in request.path else Answer(500)
+
+    faults.decide = refuse
     control_plane.apply(sse_api(namespace, "meanwhile"))
     time.sleep(5)
     tried = faults.written()
     # 0.2, 0.4, 0.8, 1.6, 3.2 s: six runs in five seconds, with one write each that fails.
     assert 2 <= len(tried) <= 8, tried
+    metrics = operator.metrics()
+    assert metrics["sse_gateway_operator_apply_conflicts_total"] >= 1
+    for result in ("conflict", "error"):
+        assert metrics[f'sse_gateway_operator_reconcile_seconds_count{{result="{result}"}}'] >= 1
     faults.decide = lambda _: None
     took = truth.holds_within(15)
     print(f"\n  every write refused for 5 s: {len(tried)} tried, converged {took:.1f} s after that")
