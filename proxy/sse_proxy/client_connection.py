@@ -58,6 +58,7 @@ class ClientConnection(asyncio.Protocol):
     """One client's connection."""
 
     __slots__ = (
+        "_arrived",
         "_body",
         "_busy",
         "_deaf",
@@ -86,6 +87,8 @@ class ClientConnection(asyncio.Protocol):
         self._preface = ProxyHeaderReader() if listener.proxy_protocol else None
         """Reads the PROXY protocol header that is to come."""
         self._framing = RequestFraming(listener.limits)
+        self._arrived = b""
+        """What has come, and waits for its turn."""
         self._receiving: RequestBody | None = None
         """The body that the bytes to come belong to."""
         self._busy = False
@@ -191,7 +194,7 @@ class ClientConnection(asyncio.Protocol):
     def close_when_idle(self) -> None:
         """Close it now, or after the answer that is under way."""
         self._keep_alive = False
-        if not self._busy:
+        if not (self._busy or self._arrived):
             self.shut()
 
     def release_handler(self) -> None:
@@ -270,6 +273,25 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
+        if self._arrived:
+            self._arrived += data
+            self.hold()
+        elif self._busy or self._lingering or self._listener.turns.may_begin():
+            self._received(data)
+        else:
+            self._arrived = data
+            self._until = None  # It is not the client who takes time now.
+            self._listener.turns.wait(self._begin)
+
+    def _begin(self) -> None:
+        """It is the turn of what has come."""
+        data, self._arrived = self._arrived, b""
+        if self._transport is not None:
+            self.take()
+            self._wait()
+            self._received(data)
+
+    def _received(self, data: bytes) -> None:
         if self._preface is not None:
             data = self._preface_received(self._preface, data)
         framing = self._framing

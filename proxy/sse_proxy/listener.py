@@ -19,6 +19,7 @@ from sse_proxy.request import Request
 from sse_proxy.request_framing import HeadLimits
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.tls_connection import TlsConnection
+from sse_proxy.turns import Turns
 from sse_proxy.upstream.guard import probe_silent_peers
 
 _BACKLOG = 4096
@@ -70,6 +71,7 @@ class Listener:
         """Whether connections from now on begin with a PROXY protocol header: with `trusted`, one of theirs."""
         self.deadlines = deadlines
         self.refused = refused
+        self.turns = Turns()
         self.connections: set[ClientConnection] = set()
         self.closing = False
         """When set, no connection takes another request."""
@@ -95,6 +97,7 @@ class Listener:
         return TlsConnection(
             connection,
             self._tls,
+            self.turns,
             lambda why: self.refused(Problem(400, "TlsHandshakeFailed", why), connection.address),
         )
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
+from sse_proxy.turns import Turns
+
 _RECORD = 16 * 1024
 """Bytes that one TLS record can hold."""
 
@@ -21,11 +23,15 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
     """The server's side of one TLS connection. Its `upper` protocol is told of the connection before the handshake,
     so that its limits of time hold for that too."""
 
-    def __init__(self, upper: asyncio.Protocol, context: ssl.SSLContext, failed: Callable[[str], None]) -> None:
-        """`failed` is told why a handshake failed."""
+    def __init__(
+        self, upper: asyncio.Protocol, context: ssl.SSLContext, turns: Turns, failed: Callable[[str], None]
+    ) -> None:
+        """A handshake, which costs more than a request, waits for its turn as requests do. `failed` is told why one
+        failed."""
         super().__init__()
         self._upper = upper
         self._context = context
+        self._turns = turns
         self._failed = failed
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -42,6 +48,19 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._incoming.write(data)
+        if self._open or self._turns.may_begin():
+            self._received()
+        else:
+            self._lower.pause_reading()
+            self._turns.wait(self._begin)
+
+    def _begin(self) -> None:
+        """It is the handshake's turn."""
+        if not self._lower.is_closing():
+            self._lower.resume_reading()
+            self._received()
+
+    def _received(self) -> None:
         if self._open or self._shake_hands():
             self._hand_up()
         self._flush()

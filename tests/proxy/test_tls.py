@@ -14,6 +14,7 @@ import trustme
 from proxy.harness import Call, Client, Gateway, Origin, api
 from sse_proxy.certificates import Certificates
 from sse_proxy.config import ApiSecrets, Certificate, GatewayConfig, Settings, Tls, chain_slot, key_slot
+from sse_proxy.turns import Turns
 
 Pair = tuple[str, str]
 
@@ -270,3 +271,12 @@ def test_no_key_is_left_in_a_file(authority: trustme.CA) -> None:
     before = os.listdir("/proc/self/fd")
     Certificates().use(tls, {chain_slot(0): chain, key_slot(0): key})
     assert os.listdir("/proc/self/fd") == before
+
+
+async def test_handshake_that_has_to_wait_for_its_turn(
+    gateway: Gateway, origin: Origin, authority: trustme.CA, client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(gateway, origin, (issued(authority, "gw.example"), ("gw.example",)))
+    monkeypatch.setattr(Turns, "may_begin", lambda _: False)
+    client = await gateway.connect_tls(client_tls, "gw.example")
+    assert await client.length_body(await client.get("/sse")) == b"ok"
