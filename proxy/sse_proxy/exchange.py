@@ -155,7 +155,7 @@ class Exchanges:
             account.cors = route.cors.changes(account.method, request.fields)
         if (unavailable := route.unavailable) is not None:
             return Problem(503, unavailable.reason, unavailable.message, retry_after=unavailable.retry_after)
-        if headers.hops(request.fields) >= headers.MAX_HOPS:
+        if b"via" in request.head.first and headers.hops(request.fields) >= headers.MAX_HOPS:
             return Problem(508, "LoopDetected")
         if request.get(b"expect", b"100-continue").lower() != b"100-continue":
             return Problem(417, "ExpectationFailed")

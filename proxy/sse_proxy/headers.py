@@ -41,6 +41,8 @@ _SET_BY_GATEWAY = frozenset(
 )
 _NOT_FORWARDED = _HOP_BY_HOP | _SET_BY_GATEWAY
 
+_NONE: frozenset[bytes] = frozenset()
+
 PSEUDONYM = b"sse-gateway"
 MAX_HOPS = 8
 """How many gateways of this kind may stand in a row before it is taken for a loop."""
@@ -60,17 +62,15 @@ class Client:
 
 def connection_options(fields: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
     """The names that Connection fields list, in lower case."""
-    return frozenset(
-        option.strip(b" \t").lower()
-        for name, value in fields
-        if name.lower() == b"connection"
-        for option in value.split(b",")
+    listed = [value for name, value in fields if name.lower() == b"connection"]
+    return (
+        frozenset(option.strip(b" \t").lower() for value in listed for option in value.split(b",")) if listed else _NONE
     )
 
 
 def hops(fields: Iterable[tuple[bytes, bytes]]) -> int:
     """Through how many gateways of this kind a request has come, by its Via fields."""
-    return sum(value.count(b" " + PSEUDONYM) for name, value in fields if name.lower() == b"via")
+    return sum([value.count(b" " + PSEUDONYM) for name, value in fields if name.lower() == b"via"])
 
 
 def request_head(
@@ -93,7 +93,11 @@ def request_head(
     for identity: a compressor holds events back until its window is full.
     """
     fields = list(fields)
-    left_behind = _NOT_FORWARDED | connection_options(fields) | changes.dropped
+    left_behind = _NOT_FORWARDED
+    if options := connection_options(fields):
+        left_behind |= options
+    if changes.dropped:
+        left_behind |= changes.dropped
     lines = [method + b" " + target + b" HTTP/1.1", b"Host: " + authority]
     via = b""
     for name, value in fields:
@@ -104,7 +108,8 @@ def request_head(
             via += value + b", "
         elif lowered == b"accept-encoding" and compression:
             lines.append(name + b": " + value)
-    lines.extend(name + b": " + value for name, value in changes.added)
+    for name, value in changes.added:
+        lines.append(name + b": " + value)
     if not compression:
         lines.append(b"Accept-Encoding: identity")
     lines.append(b"Via: " + via + b"1.1 " + PSEUDONYM)
@@ -142,7 +147,8 @@ def response_head(
         if name.lower() == b"connection":
             left_behind = _HOP_BY_HOP | connection_options(fields)
             break
-    left_behind |= changes.dropped
+    if changes.dropped:
+        left_behind |= changes.dropped
     extended, extension = changes.extended or (None, b"")
     lines = [b"HTTP/1.1 %d %b" % (status, phrase)]
     length_wanted = not chunked and not (bodiless and status == 204)
@@ -156,7 +162,8 @@ def response_head(
                 lines.append(name + b": " + (length.lstrip(b"0") or b"0"))
         elif lowered not in left_behind:
             lines.append(name + b": " + (value + extension if value and lowered == extended else value))
-    lines.extend(name + b": " + value for name, value in changes.added)
+    for name, value in changes.added:
+        lines.append(name + b": " + value)
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")
     if close:

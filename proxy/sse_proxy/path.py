@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from sse_proxy.errors import BadTargetError
@@ -24,6 +25,9 @@ _VISIBLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
 _ESCAPED_SEPARATOR = re.compile(r"%(?:2f|5c)", re.ASCII | re.IGNORECASE)
 _ESCAPED_CONTROL = re.compile(r"%(?:[01][0-9a-f]|7f)", re.ASCII | re.IGNORECASE)
+_MOST_REMEMBERED = 1024
+_REMEMBERED_SIZE = 512
+"""Characters of a target and its host: what is longer comes seldom twice."""
 _DOT_SEGMENT = re.compile(r"/\.\.?(?:;[^/]*)?(?:/|$)", re.ASCII)
 
 
@@ -47,6 +51,12 @@ def parse_target(target: str, host: str | None) -> RequestTarget:
     `target` is in origin form, or in absolute form with the authority that Host names (RFC 9112, section 3.2).
     Raises BadTargetError with the rule that is broken.
     """
+    if len(target) + len(host or "") <= _REMEMBERED_SIZE:
+        return _known(target, host)
+    return _parse(target, host)
+
+
+def _parse(target: str, host: str | None) -> RequestTarget:
     if not _VISIBLE.fullmatch(target):
         raise BadTargetError("The request target holds a blank, a control character or a character beyond ASCII.")
     if "#" in target:
@@ -69,6 +79,10 @@ def parse_target(target: str, host: str | None) -> RequestTarget:
         query=query if mark else None,
         segments=_segments(path),
     )
+
+
+_known = lru_cache(_MOST_REMEMBERED)(_parse)
+"""Clients ask for the same again and again."""
 
 
 def parse_host(host: str | None) -> str:

@@ -27,6 +27,8 @@ MAX_TRAILERS = 16 * 1024
 
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
 _FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*")
+_FIELD = re.compile(rb"([^:\r]+):[\t ]*((?:[^\r]*[^\r\t ])?)[\t ]*\r\n")
+"""Of lines that `_FIELDS` has let pass: a name, and its value without the blanks around it."""
 _STRAY = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
@@ -114,16 +116,18 @@ class RequestFraming:
 
         Never raises: where `fault` is set afterwards, what came before the fault still counts.
         """
-        if self._state == self._LENGTH and len(data) < self._left:
-            self._left -= len(data)
-            return [data]
-        if self._state == self._OVER:
-            return []
-        self._buffer += data
         out: Parts = []
         try:
-            while self._buffer and self._step(out):
-                pass
+            if not self._buffer:
+                # Most clients send a head in one piece, and the body in as few as possible: no need to copy them.
+                if self._state == self._HEAD:
+                    data = self._read_whole_head(data, out)
+                if self._state == self._LENGTH:
+                    data = self._read_of_length(data, out)
+            if data and self._state != self._OVER:
+                self._buffer += data
+                while self._buffer and self._step(out):
+                    pass
         except _FaultError as fault:
             (self.fault,) = fault.args
             self._state = self._OVER
@@ -137,12 +141,7 @@ class RequestFraming:
             case self._HEAD:
                 return self._read_head(out)
             case self._LENGTH:
-                data = self._take(self._left)
-                self._left -= len(data)
-                out.append(data)
-                if not self._left:
-                    out.append(b"")
-                    self._begin_head()
+                self._read_of_length(self._take(self._left), out)
             case self._DATA:
                 data = self._take(self._left)
                 self._left -= len(data)
@@ -171,6 +170,15 @@ class RequestFraming:
         self._scanned = 0
 
     # Heads.
+
+    def _read_whole_head(self, data: bytes, out: Parts) -> bytes:
+        """Read a head that is all of `data` or begins it, and is too small to be too large; what comes behind it. Where
+        there is none, all of `data` is left."""
+        end = data.find(b"\r\n\r\n", 0, min(self._limits.request_line, self._limits.head))
+        if end <= 0 or data.startswith(b"\r\n"):
+            return data
+        out.append(self._judge(data[: end + 2]))
+        return data[end + 4 :]
 
     def _read_head(self, out: Parts) -> bool:
         buffer, limits = self._buffer, self._limits
@@ -208,25 +216,34 @@ class RequestFraming:
         if not _FIELDS.fullmatch(lines):
             raise _bad("A line of the head is no header field, or has a control character.")
         one_zero = minor == b"0"
-        fields: list[tuple[bytes, bytes]] = []
-        values: dict[bytes, list[bytes]] = {}
-        for field in lines.split(b"\r\n")[:-1]:
-            name, _, value = field.partition(b":")
-            value = value.strip(b" \t")
-            fields.append((name, value))
-            values.setdefault(name.lower(), []).append(value)
-        hosts = values.get(b"host", ())
+        fields = _FIELD.findall(lines)
+        first = {name.lower(): value for name, value in reversed(fields)}
+        hosts = _values(b"host", fields, first)
         if len(hosts) > 1 or (not hosts and not one_zero):
             raise _bad("There must be exactly one Host field.")
-        options = [
-            option.strip(b" \t").lower() for value in values.get(b"connection", ()) for option in value.split(b",")
-        ]
-        self._last = b"close" in options or (one_zero and b"keep-alive" not in options)
+        if one_zero or b"connection" in first:
+            connections = _values(b"connection", fields, first)
+            options = [option.strip(b" \t").lower() for value in connections for option in value.split(b",")]
+            self._last = b"close" in options or (one_zero and b"keep-alive" not in options)
+        else:
+            self._last = False
         length, chunked = self._begin_body(
-            values.get(b"content-length", []), values.get(b"transfer-encoding", []), one_zero
+            _values(b"content-length", fields, first), _values(b"transfer-encoding", fields, first), one_zero
         )
-        first = {name: found[0] for name, found in values.items()}
         return RequestHead(method, target, one_zero, fields, first, self._last, length, chunked)
+
+    def _read_of_length(self, data: bytes, out: Parts) -> bytes:
+        """Read of a body whose length is known; what comes behind it."""
+        left = self._left
+        if len(data) < left:
+            self._left = left - len(data)
+            if data:
+                out.append(data)
+            return b""
+        out += (data[:left], b"")
+        self._left = 0
+        self._begin_head()
+        return data[left:]
 
     def _judge_size(self, fields: bytes) -> None:
         limits = self._limits
@@ -286,6 +303,15 @@ class RequestFraming:
             raise _bad("A chunk's size is not a hexadecimal number.")
         self._left = int(match[1], 16)
         self._state = self._DATA if self._left else self._TRAILER
+
+
+def _values(name: bytes, fields: list[tuple[bytes, bytes]], first: dict[bytes, bytes]) -> list[bytes]:
+    """All values of a field; `name` in lower case."""
+    if name not in first:
+        return []
+    if len(first) == len(fields):
+        return [first[name]]
+    return [value for each, value in fields if each.lower() == name]
 
 
 def _bad(detail: str) -> _FaultError:

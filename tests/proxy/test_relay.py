@@ -191,7 +191,7 @@ async def test_a_fault_of_the_gateway_is_a_500(
     gateway: Gateway, origin: Origin, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway.load(api(origin.url()))
-    monkeypatch.setattr("sse_proxy.headers.hops", lambda fields: 1 / 0)
+    monkeypatch.setattr("sse_proxy.exchange.rest_of_path", lambda path, consumed: 1 / 0)
     client = await gateway.connect()
     response = await client.get("/sse")
     assert (response.status, (await client.problem(response))["reason"]) == (500, "InternalError")

@@ -12,6 +12,13 @@ from dataclasses import dataclass
 from sse_proxy.errors import FramingError
 from sse_proxy.stream.framing import BodyDecoder, ChunkedBody, LengthBody, UntilClose
 
+_PLAIN = re.compile(
+    rb"HTTP/1\.1 ([1-9][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)\r\n"
+    rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
+)
+"""A head in which nothing is to be mended, as nearly all are."""
+_FIELD = re.compile(rb"([^:\r]+):[\t ]*((?:[^\r]*[^\r\t ])?)[\t ]*\r\n")
+"""Of its fields: a name, and its value without the blanks around it."""
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -39,7 +46,10 @@ class ResponseHead:
 
     def get(self, name: bytes) -> bytes | None:
         """The first value of a field; `name` in lower case."""
-        return next((value for key, value in self.fields if key.lower() == name), None)
+        for key, value in self.fields:
+            if key.lower() == name:
+                return value
+        return None
 
 
 def head_end(buffer: bytes | bytearray, start: int = 0) -> int:
@@ -50,23 +60,37 @@ def head_end(buffer: bytes | bytearray, start: int = 0) -> int:
 
 def parse_head(head: bytes, *, to_head_request: bool) -> ResponseHead:
     """Read one head, blank line included. Raises FramingError."""
-    lines = head.split(b"\n")
-    status_line = _STATUS_LINE.fullmatch(lines[0].removesuffix(b"\r"))
-    if status_line is None:
-        raise FramingError("no HTTP/1 status line")
-    status = int(status_line[2])
+    plain = _PLAIN.fullmatch(head)
+    if plain is not None:
+        status, phrase, one_zero = int(plain[1]), plain[2], False
+        fields: Fields = _FIELD.findall(plain[3])
+    else:
+        lines = head.split(b"\n")
+        status_line = _STATUS_LINE.fullmatch(lines[0].removesuffix(b"\r"))
+        if status_line is None:
+            raise FramingError("no HTTP/1 status line")
+        status, phrase, one_zero = int(status_line[2]), status_line[3] or b"", status_line[1] == b"0"
+        fields = _parse_fields(lines[1:-2])
     if status == 101:
         raise FramingError("switched protocols without being asked")
-    fields = _parse_fields(lines[1:-2])
-    one_zero = status_line[1] == b"0"
-    options = [option for name, value in fields if name.lower() == b"connection" for option in _list(value)]
+    options: list[bytes] = []
+    codings: list[bytes] = []
+    lengths: list[bytes] = []
+    for name, value in fields:
+        match name.lower():
+            case b"connection":
+                options += _list(value)
+            case b"transfer-encoding":
+                codings += _list(value)
+            case b"content-length":
+                lengths += _list(value)
     persistent = b"close" not in options and (not one_zero or b"keep-alive" in options)
     if to_head_request or status < 200 or status in (204, 304):
-        return ResponseHead(status, status_line[3] or b"", fields, persistent, None)
-    decoder = _decoder(fields, one_zero)
+        return ResponseHead(status, phrase, fields, persistent, None)
+    decoder = _decoder(codings, set(lengths), one_zero)
     if isinstance(decoder, UntilClose):
         persistent = False
-    return ResponseHead(status, status_line[3] or b"", fields, persistent, decoder)
+    return ResponseHead(status, phrase, fields, persistent, decoder)
 
 
 def _parse_fields(lines: list[bytes]) -> Fields:
@@ -93,10 +117,8 @@ def _list(value: bytes) -> list[bytes]:
     return [item.strip(b" \t").lower() for item in value.split(b",")]
 
 
-def _decoder(fields: Fields, one_zero: bool) -> BodyDecoder:
-    """How the body is framed: RFC 9112, section 6.3."""
-    codings = [coding for name, value in fields if name.lower() == b"transfer-encoding" for coding in _list(value)]
-    lengths = {length for name, value in fields if name.lower() == b"content-length" for length in _list(value)}
+def _decoder(codings: list[bytes], lengths: set[bytes], one_zero: bool) -> BodyDecoder:
+    """How the body is framed, by what the fields say: RFC 9112, section 6.3."""
     if codings:
         if lengths or one_zero or codings != [b"chunked"]:
             raise FramingError("a Transfer-Encoding other than chunked alone")
