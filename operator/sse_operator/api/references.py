@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 from sse_operator.api import GROUP
 from sse_operator.api.fields import ObjectName, Rule, cel_of, ruled
 from sse_operator.api.model import ApiModel
+from sse_operator.api.sharing import shared_set
 
 USE = f"{GROUP}/use"
 USABLE = "true"
@@ -78,4 +79,4 @@ def located_references(
 
 def references(spec: ApiModel) -> frozenset[Reference]:
     """Everything that a spec refers to."""
-    return frozenset(reference for _, reference in located_references(spec))
+    return shared_set(frozenset(reference for _, reference in located_references(spec)))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
+from sse_operator.api.conditions import Verdict
 from sse_operator.api.objects import SseApi
-from sse_operator.api.sse_api import SseApiStatus
+from sse_operator.api.sse_api import SseApiStatus, Warned
 from sse_operator.cluster.api_server import settle
+from sse_operator.cluster.loaded import loaded_everywhere
 from sse_operator.cluster.statuses import StatusWriter
+from sse_operator.cluster.store import Store
 from sse_operator.compiler.gateway import refuse_unattached
 from sse_operator.compiler.model import ApiResult, CompiledGateway, Programmed, Revised
 from sse_operator.compiler.observed import with_observed
@@ -18,26 +22,38 @@ from sse_operator.compiler.verdicts import api_verdicts
 
 ValueT = TypeVar("ValueT")
 
-_Told = tuple[ApiResult, object]
-"""What became of an SseApi, whose status is part of it, and all else that its status tells of."""
-
-
 PATIENCE = 3.0
 """Seconds after an edit in which nothing is written but that its config is on its way to the proxies: the status is of
 an older generation, which says as much, and one write instead of two is what thousands of edits need."""
 
 
+@dataclass(frozen=True, slots=True)
+class _InOrder:
+    """An SseApi whose status was found to say just what it should."""
+
+    result: ApiResult
+    current: SseApi
+    """The SseApi with that status."""
+    told: tuple[Sequence[Warned], Sequence[Verdict], Sequence[str]]
+    """What else its status tells of: warnings, verdicts, and where the gateway is reached."""
+    loaded: bool
+    """Whether that was so while every proxy had its entry, and none warned of it."""
+
+
 class ApiStatuses:
     """Of all gateways. `now` is the wall clock, `clock` a monotonic one."""
 
-    def __init__(self, writer: StatusWriter, *, now: Callable[[], datetime], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, writer: StatusWriter, store: Store, *, now: Callable[[], datetime], clock: Callable[[], float]
+    ) -> None:
         self._writer = writer
+        self._store = store
         self._now = now
         self._clock = clock
         self._on_its_way: dict[str, dict[str, float]] = {}
         """Gateway → SseApi → since when an edit of it is on its way."""
-        self._in_order: dict[str, dict[str, _Told]] = {}
-        """Gateway → SseApi → what was told when its status was found to say just that."""
+        self._in_order: dict[str, dict[str, _InOrder]] = {}
+        """By gateway and SseApi."""
 
     async def write(
         self,
@@ -47,29 +63,44 @@ class ApiStatuses:
         programmed: Programmed | None,
         reached_at: Sequence[str],
     ) -> None:
-        """Write those that differ. Raises ApiServerError."""
+        """Write those that differ from what was compiled, on the SseApis as they are now. Raises ApiServerError."""
         revisions = revised.revisions if revised else {}
-        before, in_order = self._in_order.get(gateway_key, {}), dict[str, _Told]()
+        before, in_order = self._in_order.get(gateway_key, {}), dict[str, _InOrder]()
         since, on_its_way = self._on_its_way.get(gateway_key, {}), dict[str, float]()
         to_write: list[tuple[SseApi, SseApiStatus]] = []
+        everywhere = loaded_everywhere(programmed)
+        warned = {key for warnings in programmed.warnings.values() for key in warnings} if programmed else set()
         now = self._now()
         for key, result in compiled.results.items():
-            observed = with_observed(result, programmed)
-            verdicts = api_verdicts(observed, programmed, revisions.get(key, 0))
-            told = (observed.warnings, verdicts, reached_at)
+            metadata = result.api.metadata
+            current = self._store.apis.attached(gateway_key, (metadata.namespace, metadata.name))
+            if current is None or current.metadata.uid != metadata.uid:
+                continue  # it went, or to another gateway, whose it is to tell
+            loaded = revisions.get(key, 0) <= everywhere and key not in warned
             known = before.get(key)
-            if known is not None and known[0] is result and known[1] == told:
+            if known is not None and (known.result is not result or known.current is not current):
+                known = None
+            if known is not None and known.loaded and loaded and known.told[-1] == reached_at:
                 in_order[key] = known
                 continue
-            status = sse_api_status(observed, verdicts, gateway_key=gateway_key, base_urls=reached_at, now=now)
-            if status == result.api.status:
-                in_order[key] = (result, told)
+            compiled_api = result.api if result.api is current else replace(result.api, status=current.status)
+            observed = with_observed(replace(result, api=compiled_api), programmed)
+            verdicts = api_verdicts(observed, programmed, revisions.get(key, 0))
+            told = (observed.warnings, verdicts, reached_at)
+            if known is not None and known.told == told:
+                in_order[key] = replace(known, loaded=loaded)
                 continue
-            if _is_on_its_way(result.api, status):
+            status = sse_api_status(observed, verdicts, gateway_key=gateway_key, base_urls=reached_at, now=now)
+            if status == current.status:
+                in_order[key] = _InOrder(result, current, told, loaded)
+                continue
+            if (current.status.observed_generation or 0) > metadata.generation:
+                continue
+            if _is_on_its_way(compiled_api, status):
                 on_its_way[key] = since.get(key, self._clock())
                 if self._clock() - on_its_way[key] < PATIENCE:
                     continue
-            to_write.append((result.api, status))
+            to_write.append((compiled_api, status))
         _remember(self._in_order, gateway_key, in_order)
         _remember(self._on_its_way, gateway_key, on_its_way)
         await settle(*(self._writer.write_api(api, status) for api, status in to_write))

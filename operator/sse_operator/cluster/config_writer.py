@@ -55,7 +55,10 @@ class ConfigWriter:
         known = {before.index.shards[shard_id]: shard for shard_id, shard in before.shards.items()} if before else None
         config_maps = self._store.children[CONFIG_MAPS].of_gateway(key)
         index, shards = written_config(gateway.metadata.name, config_maps, known)
-        revised = revise(compiled, index, shards, floor=gateway.status.revision or 0, before=before)
+        floor = gateway.status.revision or 0
+        if index is None and before is not None:  # it got lost, and the status may tell of a revision before
+            floor = max(floor, before.index.revision)
+        revised = revise(compiled, index, shards, floor=floor, before=before)
         self._revised[key] = revised
         return revised
 

@@ -57,3 +57,10 @@ def behind(programmed: Programmed, revision: int) -> set[str]:
         for pod, loaded in programmed.loaded.items()
         if any(loaded.get(shard, loaded.get("", 0)) < revision for shard in shard_ids())
     }
+
+
+def loaded_everywhere(programmed: Programmed | None) -> int:
+    """The revision of which every ready proxy has all; -1 where there is none or not each of them said so."""
+    if programmed is None or programmed.unreachable or not 0 < programmed.ready_pods <= len(programmed.loaded):
+        return -1
+    return min(min(loaded.values()) for loaded in programmed.loaded.values())

@@ -1,6 +1,6 @@
 """`sse-gateway operator`: the process.
 
-    kopf on.event ──▶ store ──▶ queue of gateway keys ──▶ workers: reconcile (the leader only)
+    kopf on.event ──▶ store ──▶ queue of gateway keys ──▶ workers: reconcile ──▶ queue: report (the leader only)
     sweep: list everything, evict ghosts, enqueue all ──▲
 
 Followers watch and sweep as the leader does, so that they are warm when they take over. The process ends, to be
@@ -19,18 +19,25 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 from sse_operator.cluster.api_server import ApiServer
+from sse_operator.cluster.api_statuses import ApiStatuses
+from sse_operator.cluster.attempts import ATTEMPT_TIMEOUT
 from sse_operator.cluster.default_gateways import DefaultGateways
 from sse_operator.cluster.errors import OperatorError
 from sse_operator.cluster.events import EventWriter
+from sse_operator.cluster.gateway_statuses import GatewayStatuses
 from sse_operator.cluster.health import HealthViews, serve
+from sse_operator.cluster.kinds import PODS, Kind
 from sse_operator.cluster.lease import Elector
 from sse_operator.cluster.logs import log_to_stderr
 from sse_operator.cluster.metrics import Metrics
+from sse_operator.cluster.nudges import Nudges
 from sse_operator.cluster.proxies import Proxies
-from sse_operator.cluster.queue import WorkQueue
-from sse_operator.cluster.reconcile import RECONCILE_TIMEOUT, Reconciler
+from sse_operator.cluster.queue import Pace, WorkQueue
+from sse_operator.cluster.reconcile import Reconciler
+from sse_operator.cluster.reports import Reporter
 from sse_operator.cluster.settings import OperatorSettings, settings_of
 from sse_operator.cluster.settings import add_arguments as add_arguments
+from sse_operator.cluster.statuses import StatusWriter
 from sse_operator.cluster.store import Store
 from sse_operator.cluster.sweep import RETRY, Sweeper, api_server_addresses
 from sse_operator.cluster.watch import watch
@@ -43,6 +50,10 @@ logger = logging.getLogger(__name__)
 
 SETTLE = 0.05
 """Seconds that a change waits for others of the same gateway: what `kubectl apply` brings at once is one write."""
+
+PACE = Pace(burst=10, interval=1.0)
+"""A gateway that is edited without end is written, and told of, once a second, which is as often as its pods are
+nudged: one write then carries many edits. Ten in a row are done at once."""
 
 SWEEP_OVERDUE = 60.0
 """Seconds beyond its interval after which a sweep that did not come makes the process unhealthy."""
@@ -58,7 +69,8 @@ class Operator:
         self._api = api
         self._store = store
         self._metrics = metrics
-        self._queue = WorkQueue(self._work, workers=settings.workers)
+        self._queue = WorkQueue(self._work, workers=settings.workers, pace=PACE)
+        self._reports = WorkQueue(self._report, workers=settings.workers, pace=PACE)
         self._sweeper = Sweeper(api, store, settings.namespaces, time.monotonic)
         self._elector = (
             Elector(
@@ -74,28 +86,37 @@ class Operator:
         self._started = time.monotonic()
         self._leads = False
         self._guarded = asyncio.Event()
-        self._events = EventWriter(api, metrics, now=lambda: datetime.now(UTC), clock=time.monotonic)
+        self._events = EventWriter(api, metrics, now=_now, clock=time.monotonic)
+        self._statuses = StatusWriter(api, store, self._events)
+        nudges = Nudges(proxies, store, time.monotonic, wanted=settings.nudge)
+        self._reporter = Reporter(
+            store,
+            proxies,
+            nudges,
+            GatewayStatuses(self._statuses, store, now=_now, clock=time.monotonic),
+            ApiStatuses(self._statuses, store, now=_now, clock=time.monotonic),
+            again=self._reports.add,
+        )
         self._reconciler = Reconciler(
             api,
             store,
-            proxies,
             DefaultGateways(api, store, settings.default_gateway_grace, time.monotonic),
             Workload(
                 ProxyPods(settings.image, settings.image_pull_policy, settings.image_pull_secrets),
                 settings.operator_namespace,
             ),
             Environment(default_gateway=settings.default_gateway),
-            self._events,
+            nudges,
+            self._reporter,
             metrics,
-            now=lambda: datetime.now(UTC),
-            clock=time.monotonic,
-            again=lambda key, delay: self._queue.add(key, delay),
+            now=_now,
+            again=self._queue.add,
             look_again=self._sweeper.want,
-            nudge=settings.nudge,
         )
         if self._elector:
             api.fence = self._elector.check
         metrics.read("queue_depth", "Gateways that are due and wait for a worker.", self._queue.waiting)
+        metrics.read("report_queue_depth", "Gateways whose statuses are due and wait.", self._reports.waiting)
         metrics.read("sweep_age_seconds", "Seconds since the last complete look at the cluster.", self._sweep_age)
         metrics.read("leader", "1 where this process leads, else 0.", lambda: float(self._leads))
 
@@ -113,7 +134,7 @@ class Operator:
                 self._api,
                 self._store,
                 namespaces=self._settings.namespaces,
-                enqueue=lambda key: self._queue.add(key, SETTLE),
+                enqueue=self._enqueue,
                 inactivity_timeout=self._settings.watch_timeout,
                 stopping=engine.cancel,
             ),
@@ -143,13 +164,21 @@ class Operator:
                 group.create_task(self._elector.keep(), name="lease")
             group.create_task(self._events.run(), name="events")
             self._leads = True
+            group.create_task(self._reports.run(), name="reports")
             await self._queue.run()
 
     async def _work(self, key: str) -> None:
         await self._reconciler.work(key)
 
+    async def _report(self, key: str) -> None:
+        await self._reporter.work(key)
+
+    def _enqueue(self, kind: Kind, key: str) -> None:
+        queue = self._reports if kind is PODS else self._queue  # no config depends on a pod, only what is told
+        queue.add(key, SETTLE)
+
     def _swept(self) -> None:
-        self._reconciler.swept()
+        self._statuses.keep(self._store.apis.uids() | self._store.gateways.uids())
         for key in self._store.gateway_keys():
             self._queue.add(key)
 
@@ -176,7 +205,7 @@ class Operator:
         now = time.monotonic()
         if (age := self._sweep_age()) > self._settings.sweep_interval + SWEEP_OVERDUE:
             return f"no complete sweep for {age:.0f} s"
-        if (busy := self._queue.longest_active()) > RECONCILE_TIMEOUT * 1.5:
+        if (busy := max(self._queue.longest_active(), self._reports.longest_active())) > ATTEMPT_TIMEOUT * 1.5:
             return f"a worker has been at one gateway for {busy:.0f} s"
         if self._elector and (late := self._elector.overdue(now)):
             return f"nobody has tried to renew the lease for {late:.0f} s too long"
@@ -190,6 +219,10 @@ class Operator:
         if not self._guarded.is_set():
             return "the API server's addresses are not known"
         return self._not_alive()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def operate(settings: OperatorSettings) -> None:

@@ -3,6 +3,7 @@
 - A key waits at most once, however often it is added; added while it is worked on, it is worked on once more after.
 - One key is never worked on twice at the same time.
 - A key that failed comes back after a pause that doubles with each failure in a row.
+- A key that comes again and again is spaced (`Pace`), so that one run does for several of its reasons.
 
 `Schedule` holds the rules and takes the time as an argument; `WorkQueue` runs it on the event loop. Both hold at most
 one entry per key, so what bounds the keys (the gateways in the cluster) bounds them.
@@ -19,10 +20,20 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 60.0
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How often one key may be worked on: so many times in a row without a pause, then every `interval` seconds. For
+    each interval in which it was not, there is one more without a pause."""
+
+    burst: int
+    interval: float
+
+
 @dataclass
 class Schedule:
     """When each key is due. All times are seconds on one monotonic clock."""
 
+    pace: Pace
     first_pause: float = FIRST_PAUSE
     longest_pause: float = LONGEST_PAUSE
     _due: dict[str, float] = field(default_factory=dict)
@@ -32,12 +43,18 @@ class Schedule:
     _again: dict[str, float] = field(default_factory=dict)
     """Active keys → when to work on them once more."""
     _failures: dict[str, int] = field(default_factory=dict)
+    _rested: dict[str, float] = field(default_factory=dict)
+    """Keys that were worked on of late → when nothing of that counts any more (the generic cell rate algorithm, ITU-T
+    I.371)."""
 
     def add(self, key: str, due: float) -> None:
-        """Have `key` worked on at `due`, or earlier if that is planned already."""
+        """Have `key` worked on at `due` or as soon as its pace lets it, or earlier if that is planned already."""
         if key in self._active:
             self._again[key] = min(due, self._again.get(key, due))
-        elif due < self._due.get(key, float("inf")):
+            return
+        if key in self._rested:
+            due = max(due, self._rested[key] - (self.pace.burst - 1) * self.pace.interval)
+        if due < self._due.get(key, float("inf")):
             self._due[key] = due
             heapq.heappush(self._heap, (due, key))
 
@@ -48,8 +65,14 @@ class Schedule:
             if self._due.get(key) == due:
                 del self._due[key]
                 self._active[key] = now
+                self._count(key, now)
                 return key
         return None
+
+    def _count(self, key: str, now: float) -> None:
+        self._rested[key] = max(now, self._rested.pop(key, now)) + self.pace.interval
+        while self._rested and self._rested[oldest := next(iter(self._rested))] <= now:
+            del self._rested[oldest]
 
     def next_due(self) -> float | None:
         """When `take` will have a key; None where none waits."""
@@ -91,10 +114,10 @@ class WorkFailedError(Exception):
 class WorkQueue:
     """Runs `work(key)` for each key that is due, on a number of workers."""
 
-    def __init__(self, work: Callable[[str], Awaitable[None]], *, workers: int) -> None:
+    def __init__(self, work: Callable[[str], Awaitable[None]], *, workers: int, pace: Pace) -> None:
         self._work = work
         self._workers = workers
-        self._schedule = Schedule()
+        self._schedule = Schedule(pace)
         self._changed = asyncio.Event()
 
     def add(self, key: str, delay: float = 0.0) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from sse_operator.api.data_objects import DataObject, is_usable, read_data_object
@@ -22,6 +22,7 @@ from sse_operator.api.model import Metadata
 from sse_operator.api.objects import SseApi, SseGateway
 from sse_operator.api.reading import read_sse_api, read_sse_gateway
 from sse_operator.api.references import Reference, ReferencedKind
+from sse_operator.api.sharing import share_parts, shared_set
 from sse_operator.cluster.kinds import (
     CHILDREN,
     CONFIG_MAPS,
@@ -116,6 +117,11 @@ class Shelf(Generic[ValueT]):
         """The objects of one gateway, by namespace and name."""
         return [value for _, value in sorted(self._by_gateway.get(key, {}).items())]
 
+    def attached(self, key: str, name: Name) -> ValueT | None:
+        """The object of that name, if it is one of that gateway's."""
+        of_gateway = self._by_gateway.get(key)
+        return of_gateway.get(name) if of_gateway else None
+
     def gateways(self) -> set[str]:
         """Keys of all gateways that have objects here."""
         return set(self._by_gateway)
@@ -143,7 +149,7 @@ class Shelf(Generic[ValueT]):
         self.newest = max(self.newest, version)
         known = self._known.get(name)
         value = self._read(document, known.value if known else None)
-        gateways = frozenset(self._gateways_of(document, value))
+        gateways = shared_set(frozenset(self._gateways_of(document, value)))
         concerned = set(gateways)
         if known:
             concerned |= self._drop(name, known)
@@ -220,7 +226,7 @@ class Store:
             key = gateway_key_of_child(document["metadata"])
             return {key} if key else set()
 
-        self.apis = Shelf[SseApi](read_sse_api, of_api, lambda api: api.references)
+        self.apis = Shelf[SseApi](_read_api, of_api, lambda api: api.references)
         self.gateways = Shelf[SseGateway](read_sse_gateway, of_gateway, lambda gateway: gateway.references)
         self.namespaces = Shelf[Namespace](lambda document, _: _read_namespace(document), lambda *_: set())
         self.pods = Shelf[ProxyPod](lambda document, _: read_pod(document), of_child)
@@ -308,6 +314,16 @@ def _identity(document: Mapping[str, Any]) -> tuple[Name, str, int]:
     metadata = document["metadata"]
     name = (metadata.get("namespace", ""), metadata["name"])
     return name, metadata.get("uid", ""), int(metadata["resourceVersion"])
+
+
+def _read_api(document: Mapping[str, Any], before: SseApi | None) -> SseApi:
+    api = read_sse_api(document, before)
+    if before is not None and (claim := before.status.claim) is not None and claim == api.status.claim:
+        # What the compiler remembers of it is then in memory once.
+        api = replace(api, status=api.status.model_copy(update={"claim": claim}))
+    for part in (api.metadata, api.spec, api.status):
+        share_parts(part)
+    return api
 
 
 def _read_namespace(document: Mapping[str, Any]) -> Namespace:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from sse_operator.cluster.api_server import PAGE, ApiServer
 from sse_operator.cluster.kinds import Kind
@@ -44,19 +45,34 @@ class NoDiffs(kopf.DiffBaseStorage):
         """Store nothing."""
 
 
+class NoMemories(ResourceMemories):
+    """kopf keeps a record of each object, more than a kilobyte, for handlers of kinds that are not used here."""
+
+    async def recall(
+        self,
+        raw_body: kopf.RawBody,
+        *,
+        memobase: Any = None,
+        noticed_by_listing: bool = False,
+        ephemeral: bool = False,
+    ) -> ResourceMemory:
+        """A record for one event."""
+        return await super().recall(raw_body, memobase=memobase, noticed_by_listing=noticed_by_listing, ephemeral=True)
+
+
 async def watch(
     api: ApiServer,
     store: Store,
     *,
     namespaces: Sequence[str],
-    enqueue: Callable[[str], None],
+    enqueue: Callable[[Kind, str], None],
     inactivity_timeout: float,
     stopping: Callable[[], object],
 ) -> None:
-    """Watch until SIGTERM, SIGINT or cancellation. `enqueue` gets the key of each gateway that an event concerns;
-    `inactivity_timeout` is for how many seconds a watch may bring nothing, bookmarks included, before it is taken for
-    dead; `stopping` is called once watching has ended, and has to end every other task: kopf waits for those that were
-    started after it."""
+    """Watch until SIGTERM, SIGINT or cancellation. `enqueue` gets the kind of each event's object, and the key of each
+    gateway that it concerns; `inactivity_timeout` is for how many seconds a watch may bring nothing, bookmarks
+    included, before it is taken for dead; `stopping` is called once watching has ended, and has to end every other
+    task: kopf waits for those that were started after it."""
     registry = kopf.OperatorRegistry()
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
@@ -82,6 +98,7 @@ async def watch(
     await kopf.operator(
         registry=registry,
         settings=settings,
+        memories=NoMemories(),
         standalone=True,
         # Nobody peers. Kopf would make an identity of the user's name, which a bare user id of a container has not.
         identity="",  # type: ignore[arg-type]
@@ -95,7 +112,7 @@ def _register(
     registry: kopf.OperatorRegistry,
     settings: kopf.OperatorSettings,
     store: Store,
-    enqueue: Callable[[str], None],
+    enqueue: Callable[[Kind, str], None],
 ) -> None:
     if kind.selector:
         settings.watching.label_selectors[kind.group, kind.version, kind.plural] = kind.selector
@@ -104,5 +121,5 @@ def _register(
     async def took_place(event: Any, **_: Any) -> None:
         gone = event["type"] == "DELETED"
         for key in (store.delete if gone else store.put)(kind, event["object"]):
-            enqueue(key)
+            enqueue(kind, key)
         await asyncio.sleep(0)

@@ -127,6 +127,8 @@ class Settled:
 
     stakes: object
     holdings: Mapping[str, Holding]
+    told: bool
+    """Whether every status says what its SseApi holds. Where not, only this says so."""
 
 
 def settle_anew(
@@ -142,11 +144,9 @@ def settle_anew(
     )
     if before is not None and before.stakes == stakes:
         return before
-    return Settled(stakes, settle(apis, gateway_key=gateway_key, allow_nested=allow_nested, now=now))
-
-
-def _stake(api: SseApi, gateway_key: str) -> object:
-    return api.metadata.key, routes_of(api, gateway_key), api.status.claim, api.metadata.creation_timestamp
+    holdings = settle(apis, gateway_key=gateway_key, allow_nested=allow_nested, now=now)
+    told = all((holding := holdings.get(api.metadata.key)) is None or holding.claim == api.status.claim for api in apis)
+    return Settled(stakes, holdings, told)
 
 
 def _holding(
@@ -168,7 +168,7 @@ def _holding(
         hostnames=[host for host in held if host != ANY_HOST],
         since=api.status.claim.since if covered and api.status.claim else timestamp(now),
     )
-    return Holding(context_path, held, refusal, claim)
+    return Holding(context_path, held, refusal, api.status.claim if claim == api.status.claim else claim)
 
 
 def _refusal(api: SseApi, route: Route, holders: Mapping[Route, SseApi], nesting: _Nesting) -> Refusal:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sse_operator.api.conditions import Verdict
 from sse_operator.api.objects import Fault, SseApi, SseGateway
+from sse_operator.api.sharing import share_parts
 from sse_operator.api.sse_api import Claim
 from sse_operator.api.sse_gateway import SseGatewaySpec
 from sse_operator.compiler.attach import may_attach
@@ -166,6 +167,7 @@ def _result(api: SseApi, gateway: SseGatewaySpec, holding: Holding | None, refer
         return _refused(api, holding.refusal.reason, _told_refusal(holding.refusal), holding)
     try:
         entry, secrets = entry_of(api, api.spec, holding.context_path, holding.hosts, gateway.defaults, referenced)
+        share_parts(entry)
     except Exception as error:  # one object that nobody foresaw must not stop all the others
         what = " ".join(str(error).split())[:MESSAGE_LENGTH]
         return _refused(api, "InternalError", f"could not be compiled: {type(error).__name__}: {what}", holding)

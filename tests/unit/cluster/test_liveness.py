@@ -76,12 +76,13 @@ async def test_a_first_sweep_that_never_ends(clock: Clock) -> None:
     assert served.says()[0] == "no complete sweep for 161 s"
 
 
-async def test_a_worker_that_hangs(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("queue", ["_queue", "_reports"])
+async def test_a_worker_that_hangs(clock: Clock, monkeypatch: pytest.MonkeyPatch, queue: str) -> None:
     served = Served("--lease-name=")
     served.swept(clock)
-    monkeypatch.setattr(served.operator._queue, "longest_active", lambda: 180.0)
+    monkeypatch.setattr(getattr(served.operator, queue), "longest_active", lambda: 180.0)
     assert served.says() == (None, None)
-    monkeypatch.setattr(served.operator._queue, "longest_active", lambda: 181.0)
+    monkeypatch.setattr(getattr(served.operator, queue), "longest_active", lambda: 181.0)
     assert served.says() == ("a worker has been at one gateway for 181 s",) * 2
 
 
