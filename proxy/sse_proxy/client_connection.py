@@ -1,8 +1,9 @@
 """Client connections: one protocol for each, which reads requests and runs one handler at a time.
 
 A handler gets a `Request` and writes its answer's bytes to the connection. It may leave the rest of the answer to
-somebody else, its `downstream`, and return: a task lives as long as a request is being decided, not as long as its
-stream. Whoever ends the answer says so with `answered`. Until then further requests wait, in their order.
+somebody else, its `downstream`, and return: a task is made where a request has to wait to be decided (`see_to`), and
+lives until then, not as long as its stream. Whoever ends the answer says so with `answered`. Until then further
+requests wait, in their order.
 
 Everything that decides how long a connection lives is here: a head must come in time and a next one some day, bytes
 that cannot be read as HTTP end it, and a client that still sends what nobody reads has a moment to stop, since closing
@@ -12,12 +13,13 @@ a connection with unread bytes resets it and takes the answer with it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
 import socket
 import struct
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sse_proxy.errors import ProxyHeaderError
 from sse_proxy.problem import Problem
@@ -61,6 +63,7 @@ class ClientConnection(asyncio.Protocol):
         "_arrived",
         "_body",
         "_busy",
+        "_come",
         "_deaf",
         "_framing",
         "_in_head",
@@ -95,8 +98,10 @@ class ClientConnection(asyncio.Protocol):
         """Whether a request is being answered."""
         self._body: RequestBody | None = None
         """That request's body."""
+        self._come: Request | None = None
+        """That request, while it is not handed to its handler yet: first all is read that came with its head."""
         self._task: asyncio.Task[None] | None = None
-        """Its handler."""
+        """What has to be done until it is decided."""
         self._waiting: list[Request | Problem] = []
         """What is to be answered after it."""
         self._lingering = False
@@ -197,8 +202,14 @@ class ClientConnection(asyncio.Protocol):
         if not (self._busy or self._arrived):
             self.shut()
 
+    def see_to(self, rest: Coroutine[Any, Any, None], given_up: Callable[[], None]) -> None:
+        """Do the rest of what the current request's handler has to do. When the connection is lost meanwhile, that is
+        broken off, and `given_up` is called."""
+        self._task = task = asyncio.get_running_loop().create_task(rest)
+        task.add_done_callback(functools.partial(self._seen_to, given_up))
+
     def release_handler(self) -> None:
-        """The current request's handler goes on even if the connection is lost."""
+        """What the current request's handler has to do goes on even if the connection is lost."""
         self._task = None
 
     async def abandon(self) -> None:
@@ -220,25 +231,35 @@ class ClientConnection(asyncio.Protocol):
         elif self._waiting:
             following = self._waiting.pop(0)
             if isinstance(following, Request):
-                self._start(following)
+                self._take_up(following)
+                self._handle(following)
             else:
                 self._refuse(following)
         else:
             self._wait()
 
-    def _start(self, request: Request) -> None:
+    def _take_up(self, request: Request) -> None:
+        """A request's turn has come."""
         self._busy, self._body = True, request.body
         self._until = None
         self._in_head = False
         self.head_sent = False
-        task = asyncio.get_running_loop().create_task(self._listener.handler(request))
-        self._task = task
-        task.add_done_callback(self._handled)
+        self._come = request
 
-    def _handled(self, task: asyncio.Task[None]) -> None:
+    def _handle(self, request: Request) -> None:
+        self._come = None
+        try:
+            self._listener.handler(request)
+        except Exception:
+            _log.exception("a request could not be handled")
+            self.reset()
+
+    def _seen_to(self, given_up: Callable[[], None], task: asyncio.Task[None]) -> None:
         if self._task is task:
             self._task = None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            given_up()
+        elif (error := task.exception()) is not None:
             _log.error("a request could not be handled", exc_info=error)
             self.reset()
 
@@ -302,6 +323,8 @@ class ClientConnection(asyncio.Protocol):
                 self._body_received(part)
         if framing.fault is not None:
             self._fault_received(framing.fault)
+        if self._come is not None:
+            self._handle(self._come)
         elif framing.in_head and not (self._in_head or self._busy or self._lingering):
             self._wait()
 
@@ -331,7 +354,7 @@ class ClientConnection(asyncio.Protocol):
         request = Request(head, self)
         self._receiving = request.body
         if not self._busy and not self._lingering:
-            self._start(request)
+            self._take_up(request)
             return
         self._waiting.append(request)
         if len(self._waiting) > _MOST_PIPELINED:

@@ -1,14 +1,16 @@
 """One request's way: router → plan → upstream → stream → close reason.
 
 `Exchanges` is the listener's handler. It answers with a problem what goes no further, has the rest answered by
-upstream (`forwarding`) or from a shared stream (`sharing`), and leaves the response to the relay: its task ends when
-upstream's head is on its way to the client. It keeps the responses that are under way, each with its `account`.
+upstream (`forwarding`) or from a shared stream (`sharing`), and leaves the response to the relay. There is a task only
+where something has to be waited for, and it ends when upstream's head is on its way to the client. It keeps the
+responses that are under way, each with its `account`.
 """
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from sse_proxy import access_log, errors, headers
@@ -16,15 +18,16 @@ from sse_proxy.account import Account
 from sse_proxy.config import Api, GatewayLimits
 from sse_proxy.cors import OptionsAnswer
 from sse_proxy.forwarded import TrustedProxies
-from sse_proxy.forwarding import Forwarding
+from sse_proxy.forwarding import Attempt, Forwarding, Rest
 from sse_proxy.inquiry import Inquiry
 from sse_proxy.lapse import lapsed
 from sse_proxy.limits.admission import Admission
 from sse_proxy.metrics import Counts
 from sse_proxy.path import parse_target, rest_of_path
+from sse_proxy.plans import Verdict
 from sse_proxy.problem import Problem
 from sse_proxy.request import Request
-from sse_proxy.route import EMPTY, RoutingTable
+from sse_proxy.route import EMPTY, Route, RoutingTable
 from sse_proxy.sharing import Sharing
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import Deadlines
@@ -58,6 +61,10 @@ _GATEWAY_STATUS: dict[type[errors.UpstreamError], int] = {
 }
 
 
+Admitted = Inquiry | OptionsAnswer | Problem
+"""What a request has become: what to ask upstream for it, or what is answered instead."""
+
+
 class Exchanges:
     """Handles requests by the routing table that is current when they come."""
 
@@ -84,49 +91,83 @@ class Exchanges:
         self._counts = counts
         self._log = log
 
-    async def __call__(self, request: Request) -> None:
-        """Decide what becomes of one request. The listener's handler."""
+    def __call__(self, request: Request) -> None:
+        """Decide what becomes of one request, at once where nothing has to be waited for. The listener's handler."""
         via = self.trusted.via(request.connection.address, request.fields)
         account = Account(request, via, self._counts.api(""), self._deadlines.now, self._log)
         try:
-            await self._answer(request, account)
-        except asyncio.CancelledError:
+            admitted = self._admit(request, account)
+            if callable(admitted):
+                rest: Rest | None = functools.partial(self._answer_later, request, account, admitted)
+            else:
+                rest = self._answer(request, account, admitted)
+        except Exception as error:
+            self._fail(request, account, error)
+            return
+        if rest is not None:
+            self._see_to(request, account, rest)
+
+    def _see_to(self, request: Request, account: Account, rest: Rest) -> None:
+        """Do the rest for a request, for as long as its client is there."""
+
+        async def see_to() -> None:
+            try:
+                await rest()
+            except Exception as error:
+                self._fail(request, account, error)
+
+        def given_up() -> None:
             if account.status is None or account.early:
                 account.abandoned()
-            raise
-        except Exception:
-            _log.exception("request %s could not be handled", account.id)
-            if request.connection.head_sent and not account.early:
-                request.connection.reset()
-            else:
-                self._refuse(request, account, Problem(500, "InternalError"), close=True)
 
-    async def _answer(self, request: Request, account: Account) -> None:
-        admitted = await self._admit(request, account)
+        request.connection.see_to(see_to(), given_up)
+
+    def _fail(self, request: Request, account: Account, error: Exception) -> None:
+        """Tell the client why upstream does not answer."""
+        match error:
+            case errors.UpstreamError():
+                status = _GATEWAY_STATUS.get(type(error), 502)
+                if isinstance(error, errors.NoEventStreamError) and error.status >= 300:
+                    status = error.status
+                problem = Problem(status, error.reason, retry_after=_RETRY_AFTER.get(type(error)))
+                self._refuse(request, account, problem)
+            case errors.BodyTooLargeError() if account.route is not None:
+                self._refuse(request, account, _body_too_large(account.route.api), close=True)
+            case errors.RequestBrokenError():
+                self._refuse(request, account, Problem(400, "BadRequest"), close=True)
+            case _:
+                _log.error("request %s could not be handled", account.id, exc_info=error)
+                if request.connection.head_sent and not account.early:
+                    request.connection.reset()
+                else:
+                    self._refuse(request, account, Problem(500, "InternalError"), close=True)
+
+    def _answer(self, request: Request, account: Account, admitted: Admitted) -> Rest | None:
+        """Answer a request, or ask for its answer; what is left to do for that, if anything is."""
         if isinstance(admitted, Problem):
             self._refuse(request, account, admitted, close=admitted.status == 413)
-            return
-        if isinstance(admitted, OptionsAnswer):
+        elif isinstance(admitted, OptionsAnswer):
             self._answer_options(request, account, admitted)
-            return
-        try:
-            if (shared := as_shared(admitted)) is not None:
-                inquiry, key = shared
-                await self.sharing.answer(inquiry, account, key)
-            else:
-                await self.ask(admitted, account)
-        except errors.UpstreamError as error:
-            status = _GATEWAY_STATUS.get(type(error), 502)
-            if isinstance(error, errors.NoEventStreamError) and error.status >= 300:
-                status = error.status
-            problem = Problem(status, error.reason, retry_after=_RETRY_AFTER.get(type(error)))
-            self._refuse(request, account, problem)
-        except errors.BodyTooLargeError:
-            self._refuse(request, account, _body_too_large(admitted.route.api), close=True)
-        except errors.RequestBrokenError:
-            self._refuse(request, account, Problem(400, "BadRequest"), close=True)
+        elif (shared := as_shared(admitted)) is not None:
+            inquiry, key = shared
+            return functools.partial(self.sharing.answer, inquiry, account, key)
+        else:
+            return self._forwarding.begin(admitted, account, functools.partial(self._ask_on, admitted, account))
+        return None
 
-    async def _admit(self, request: Request, account: Account) -> Inquiry | OptionsAnswer | Problem:
+    async def _answer_later(
+        self, request: Request, account: Account, admitting: Callable[[], Awaitable[Admitted]]
+    ) -> None:
+        rest = self._answer(request, account, await admitting())
+        if rest is not None:
+            await rest()
+
+    def _ask_on(self, inquiry: Inquiry, account: Account, attempt: Attempt) -> None:
+        """There is no answer to what was asked at once."""
+        rest = functools.partial(self._forwarding.ask, inquiry, account, attempt=attempt)
+        self._see_to(inquiry.request, account, rest)
+
+    def _admit(self, request: Request, account: Account) -> Admitted | Callable[[], Awaitable[Admitted]]:
         """Everything that decides before upstream is asked: what to ask it, or what is answered instead."""
         if request.head.method in (b"CONNECT", b"TRACE"):
             return Problem(405, "MethodNotAllowed", fields=(_ALLOW,))
@@ -159,7 +200,21 @@ class Exchanges:
             return Problem(508, "LoopDetected")
         if request.get(b"expect", b"100-continue").lower() != b"100-continue":
             return Problem(417, "ExpectationFailed")
-        admission = await route.plan.admit(request.fields, target.query)
+        rest = rest_of_path(target.path, consumed)
+        verdict = route.plan.admit(request.fields, target.query)
+        if callable(verdict):
+            return functools.partial(self._enter_later, request, account, route, rest, verdict)
+        return self._enter(request, account, route, rest, verdict)
+
+    async def _enter_later(
+        self, request: Request, account: Account, route: Route, rest: str, judging: Callable[[], Awaitable[Verdict]]
+    ) -> Admitted:
+        return self._enter(request, account, route, rest, await judging())
+
+    def _enter(
+        self, request: Request, account: Account, route: Route, rest: str, admission: Verdict
+    ) -> Inquiry | Problem:
+        """What the plan lets in has to be within limits."""
         if isinstance(admission, Problem):
             return admission
         account.admitted(admission.consumer)
@@ -167,7 +222,6 @@ class Exchanges:
             return refusal
         if _too_large(int(request.head.length or 0), route.api):
             return _body_too_large(route.api)
-        rest = rest_of_path(target.path, consumed)
         return Inquiry(request, account.via, route, rest, admission.query, admission.fields)
 
     def _refuse(self, request: Request, account: Account, problem: Problem, *, close: bool = False) -> None:

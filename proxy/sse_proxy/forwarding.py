@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple, Protocol
 
 from sse_proxy import errors
 from sse_proxy.account import Account
@@ -50,6 +51,19 @@ class Exchanging(Protocol):
         """Nothing is left to do for a relay."""
 
 
+Rest = Callable[[], Coroutine[Any, Any, None]]
+"""What is left to do until a request is answered."""
+
+
+class Attempt(NamedTuple):
+    """An inquiry that was sent to an endpoint."""
+
+    endpoint: Endpoint
+    place: Place
+    lease: Lease
+    relay: Relay
+
+
 class Forwarding:
     """Has inquiries answered by upstream."""
 
@@ -58,9 +72,40 @@ class Forwarding:
         self._deadlines = deadlines
         self._exchanges = exchanges
 
-    async def ask(self, inquiry: Inquiry, account: Account, divert: Divert | None = None) -> None:
+    def begin(self, inquiry: Inquiry, account: Account, failed: Callable[[Attempt], None]) -> Rest | None:
+        """Ask one endpoint at once, where all of the request is there, and a connection; `failed` is called where it
+        gives no answer, to go on with `ask`. Where something has to be waited for, what is left to do. Raises
+        UpstreamError, BodyTooLargeError."""
+        request, route = inquiry.request, inquiry.route
+        upstream = route.api.upstream
+        if route.api.failover is not None or not (upstream.keep_alive and request.complete):
+            return functools.partial(self.ask, inquiry, account)
+        endpoint = account.endpoint = route.endpoints.choose(inquiry.affinity(), (), inquiry.session)
+        if endpoint is None:
+            raise _no_endpoint()
+        route.usage.take(upstream.max_connections, self._deadlines.now())
+        lease = self._pool.take(endpoint.target, route.reach, _keep_for(upstream))
+        if lease is None:
+            route.usage.free()
+            return functools.partial(self.ask, inquiry, account, chosen=endpoint)
+        _count(lease, route.usage, endpoint)
+        opening = opening_for(request, route.api.stream)
+        attempt = self._attempt(inquiry, account, endpoint, inquiry.begin_at(endpoint.target), lease, opening, None)
+        attempt.relay.when_decided = functools.partial(_decided, attempt, account, failed)
+        return None
+
+    async def ask(
+        self,
+        inquiry: Inquiry,
+        account: Account,
+        divert: Divert | None = None,
+        *,
+        chosen: Endpoint | None = None,
+        attempt: Attempt | None = None,
+    ) -> None:
         """Ask one endpoint, and others after it as failover allows, and have the answer relayed, unless `divert` takes
-        it. Raises UpstreamError when there is none, RequestBrokenError."""
+        it. The first is the `chosen` one, or where there has been an `attempt` already. Raises UpstreamError when there
+        is no answer, RequestBrokenError."""
         route = inquiry.route
         tries = 1
         if route.api.failover is not None:
@@ -69,10 +114,11 @@ class Forwarding:
         key = inquiry.affinity()
         opening = opening_for(inquiry.request, route.api.stream) if divert is None else None
         tried: list[Endpoint] = []
-        while (endpoint := route.endpoints.choose(key, tried, inquiry.session)) is not None:
+        first = attempt.endpoint if attempt is not None else chosen
+        while (endpoint := first or route.endpoints.choose(key, tried, inquiry.session)) is not None:
             account.endpoint = endpoint
             try:
-                return await self._relay(inquiry, account, endpoint, opening, divert)
+                return await self._relay(inquiry, account, endpoint, opening, divert, attempt)
             except _NO_FAULT_OF_THE_ENDPOINT:
                 raise
             except errors.UpstreamError as error:
@@ -80,42 +126,33 @@ class Forwarding:
                 tried.append(endpoint)
                 if min(tries, len(route.endpoints)) == len(tried) or not inquiry.repeatable():
                     raise
-        raise errors.NoEndpointError("no endpoint has a weight")
+            first = attempt = None
+        raise _no_endpoint()
 
     async def _relay(
-        self, inquiry: Inquiry, account: Account, endpoint: Endpoint, opening: Opening | None, divert: Divert | None
+        self,
+        inquiry: Inquiry,
+        account: Account,
+        endpoint: Endpoint,
+        opening: Opening | None,
+        divert: Divert | None,
+        attempt: Attempt | None,
     ) -> None:
         """Ask one endpoint, and have its answer relayed. Raises UpstreamError when there is none."""
-        request, route = inquiry.request, inquiry.route
-        upstream = route.api.upstream
-        place = inquiry.begin_at(endpoint.target)
+        upstream = inquiry.route.api.upstream
+        place = attempt.place if attempt is not None else inquiry.begin_at(endpoint.target)
         reuse = upstream.keep_alive
         while True:
-            lease = await self._connect(route, endpoint, place, reuse=reuse)
-            relay = (Relay if route.api.stream.event_size is None else MeasuredRelay)(
-                request.connection,
-                lease,
-                route.api.timeouts,
-                route.api.stream,
-                self._deadlines,
-                account,
-                self._exchanges.ended,
-                method=request.head.method,
-                keep_alive=not (request.head.last or self._exchanges.closing),
-                one_zero=request.head.one_zero,
-                changes=inquiry.response_changes(endpoint.name).then(account.cors),
-                opening=opening,
-                redirected=inquiry.redirected if upstream.follow_redirects else None,
-                diverted=divert,
-            )
-            request.connection.downstream = relay
-            self._exchanges.begun(relay, account)
+            if attempt is None:
+                lease = await self._connect(inquiry.route, endpoint, place, reuse=reuse)
+                attempt = self._attempt(inquiry, account, endpoint, place, lease, opening, divert)
+            relay, connection = attempt.relay, attempt.lease.connection
             try:
-                _send(inquiry, relay, lease, place)
                 await relay.answer()
             except (asyncio.CancelledError, errors.BodyTooLargeError):
                 relay.abandoned()
                 raise
+            attempt = None
             failure = relay.failure
             if failure is None and inquiry.place is not None and inquiry.moved(place):
                 place, reuse = inquiry.place, upstream.keep_alive
@@ -124,8 +161,8 @@ class Forwarding:
                 return
             if (
                 isinstance(failure, errors.UpstreamClosedError)
-                and lease.connection.reused
-                and not lease.connection.answered
+                and connection.reused
+                and not connection.answered
                 and inquiry.repeatable()
             ):
                 # Upstream closed the idle connection while the request was on its way: once more, on a new one.
@@ -133,12 +170,49 @@ class Forwarding:
                 continue
             raise failure
 
+    def _attempt(
+        self,
+        inquiry: Inquiry,
+        account: Account,
+        endpoint: Endpoint,
+        place: Place,
+        lease: Lease,
+        opening: Opening | None,
+        divert: Divert | None,
+    ) -> Attempt:
+        """Send the request, and have its answer relayed. Raises BodyTooLargeError."""
+        request, route = inquiry.request, inquiry.route
+        relay = (Relay if route.api.stream.event_size is None else MeasuredRelay)(
+            request.connection,
+            lease,
+            route.api.timeouts,
+            route.api.stream,
+            self._deadlines,
+            account,
+            self._exchanges.ended,
+            method=request.head.method,
+            keep_alive=not (request.head.last or self._exchanges.closing),
+            one_zero=request.head.one_zero,
+            changes=inquiry.response_changes(endpoint.name).then(account.cors),
+            opening=opening,
+            redirected=inquiry.redirected if route.api.upstream.follow_redirects else None,
+            diverted=divert,
+        )
+        request.connection.downstream = relay
+        self._exchanges.begun(relay, account)
+        try:
+            _send(inquiry, relay, lease, place)
+        except errors.BodyTooLargeError:
+            relay.abandoned()
+            raise
+        return Attempt(endpoint, place, lease, relay)
+
     async def resume(self, inquiry: Inquiry, receiver: Receiver) -> Lease:
         """Ask one endpoint, for nobody alone: the answer goes to `receiver`. Raises UpstreamError."""
         route = inquiry.route
         endpoint = route.endpoints.choose(inquiry.affinity())
         if endpoint is None:
-            raise errors.NoEndpointError("no endpoint has a weight")
+            raise _no_endpoint()
         place = inquiry.begin_at(endpoint.target)
         try:
             lease = await self._connect(route, endpoint, place, reuse=False)
@@ -161,9 +235,29 @@ class Forwarding:
         except BaseException:
             usage.free()
             raise
-        endpoint.streams += 1
-        lease.ended = functools.partial(_free, usage, endpoint)
+        _count(lease, usage, endpoint)
         return lease
+
+
+def _no_endpoint() -> errors.NoEndpointError:
+    return errors.NoEndpointError("no endpoint has a weight")
+
+
+def _decided(attempt: Attempt, account: Account, failed: Callable[[Attempt], None]) -> None:
+    """It is known whether an attempt has a response."""
+    relay = attempt.relay
+    if not relay.finished:
+        return
+    if relay.reason is None:
+        failed(attempt)
+    elif account.status is None and account.left_after is None:
+        account.abandoned()
+
+
+def _count(lease: Lease, usage: Usage, endpoint: Endpoint) -> None:
+    """An exchange has a connection, until it is given back."""
+    endpoint.streams += 1
+    lease.ended = functools.partial(_free, usage, endpoint)
 
 
 def _free(usage: Usage, endpoint: Endpoint) -> None:

@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import errno
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sse_proxy.client_connection import ClientConnection
 from sse_proxy.config import GatewayLimits
@@ -47,7 +46,8 @@ class ListenerLimits(HeadLimits):
         )
 
 
-Handler = Callable[[Request], Coroutine[Any, Any, None]]
+Handler = Callable[[Request], None]
+"""Answers a request, has its connection `see_to` what takes time, or leaves it to a `Downstream`."""
 
 
 class Listener:

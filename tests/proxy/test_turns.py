@@ -87,9 +87,9 @@ class Crowd:
         self._handler = self.listener.handler
         self.listener.handler = self._handle
 
-    async def _handle(self, request: Request) -> None:
+    def _handle(self, request: Request) -> None:
         self.begun += 1
-        await self._handler(request)
+        self._handler(request)
 
     @property
     def waiting(self) -> int:

@@ -16,6 +16,7 @@ from sse_proxy.plans.plan import Admission as Admission
 from sse_proxy.plans.plan import Consumer as Consumer
 from sse_proxy.plans.plan import Keyless
 from sse_proxy.plans.plan import Plan as Plan
+from sse_proxy.plans.plan import Verdict as Verdict
 
 _KEYLESS = Keyless()
 

@@ -6,9 +6,8 @@ import base64
 import hashlib
 
 from sse_proxy import config
-from sse_proxy.plans.plan import Admission, Consumer, RawFields, blinded, refusal
+from sse_proxy.plans.plan import Admission, Consumer, RawFields, Verdict, blinded, refusal
 from sse_proxy.plans.sources import find, without
-from sse_proxy.problem import Problem
 
 
 class ApiKey:
@@ -25,7 +24,7 @@ class ApiKey:
             credential = blinded(base64.b64decode(digest))
             self._consumers[credential] = Consumer(name, credential)
 
-    async def admit(self, fields: RawFields, query: str | None) -> Admission | Problem:
+    def admit(self, fields: RawFields, query: str | None) -> Verdict:
         """See `Plan.admit`. The first place that has a key counts; all places are emptied."""
         found = (find(source, fields, query) for source in self._sources)
         key = next((key for key in found if key is not None), None)

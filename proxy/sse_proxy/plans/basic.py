@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from sse_proxy import config
 from sse_proxy.plans.passwords import Passwords, PasswordsBusyError
-from sse_proxy.plans.plan import Admission, Consumer, RawFields, blinded, refusal
+from sse_proxy.plans.plan import Admission, Consumer, RawFields, Verdict, blinded, refusal
 from sse_proxy.problem import Problem
 
 REMEMBERED_SECONDS = 60.0
@@ -43,8 +44,11 @@ class Basic:
         self._nobody = Consumer(), f"$2b${cost}${'.' * 53}".encode()
         self._remembered: dict[bytes, float] = {}
 
-    async def admit(self, fields: RawFields, query: str | None) -> Admission | Problem:
+    def admit(self, fields: RawFields, query: str | None) -> Callable[[], Awaitable[Verdict]]:
         """See `Plan.admit`."""
+        return functools.partial(self._admit, fields, query)
+
+    async def _admit(self, fields: RawFields, query: str | None) -> Verdict:
         given = [value for name, value in fields if name.lower() == b"authorization" and _is_basic(value)]
         if not given:
             return refusal("CredentialMissing", self._challenge)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,12 +33,15 @@ class Admission:
     query: str | None = field(repr=False)
 
 
+Verdict = Admission | Problem
+"""The request without the plan's own credential (unless that is to be forwarded), or what the client gets instead."""
+
+
 class Plan(Protocol):
     """One entry's plan, ready to judge requests."""
 
-    async def admit(self, fields: RawFields, query: str | None) -> Admission | Problem:
-        """The request without the plan's own credential (unless that is to be forwarded), or what the client gets
-        instead."""
+    def admit(self, fields: RawFields, query: str | None) -> Verdict | Callable[[], Awaitable[Verdict]]:
+        """What becomes of a request, or how to wait for that."""
 
     def knows(self, credential: bytes) -> bool:
         """Whether a `Consumer.credential`, of this plan or of one before it, still lets in."""
@@ -49,7 +52,7 @@ class Keyless:
 
     _anybody = Consumer()
 
-    async def admit(self, fields: RawFields, query: str | None) -> Admission | Problem:
+    def admit(self, fields: RawFields, query: str | None) -> Verdict:
         """Anybody, and all of the request."""
         return Admission(self._anybody, fields, query)
 

@@ -63,7 +63,6 @@ class Relay:
         "_changes",
         "_chunked",
         "_deadlines",
-        "_decided",
         "_decoder",
         "_diverted",
         "_ended",
@@ -90,7 +89,9 @@ class Relay:
         "_stream",
         "_tells_failure",
         "_timeouts",
+        "_undecided",
         "_until_close",
+        "_waiter",
         "_waiting_upstream_since",
         "client",
         "due_tick",
@@ -99,6 +100,7 @@ class Relay:
         "reason",
         "request_complete",
         "upload",
+        "when_decided",
     )
 
     def __init__(
@@ -166,8 +168,12 @@ class Relay:
         self.request_complete = False
         self.upload: asyncio.Task[None] | None = None
         """Sends the rest of the request."""
-        self._decided: asyncio.Future[None] | None = asyncio.get_running_loop().create_future()
-        """Done when it is known whether there is a response to relay."""
+        self._undecided = True
+        """Whether it is not known yet if there is a response to relay."""
+        self._waiter: asyncio.Future[None] | None = None
+        """Done when it is known."""
+        self.when_decided: Callable[[], None] | None = None
+        """Called then. After `finished` there is none."""
         self.finished = False
         """Whether nothing is left to do for this exchange."""
 
@@ -215,8 +221,9 @@ class Relay:
         """Until upstream's head is on its way to the client, or it is known that there is none.
 
         Raises what the request's body broke with. `failure` may be set afterwards."""
-        if self._decided is not None:
-            await self._decided
+        if self._undecided:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
         if self._broken_by is not None:
             raise self._broken_by
 
@@ -620,9 +627,15 @@ class Relay:
                 self._lease.discard()
 
     def _decide(self) -> None:
-        decided, self._decided = self._decided, None
-        if decided is not None and not decided.done():
-            decided.set_result(None)
+        if not self._undecided:
+            return
+        self._undecided = False
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        when_decided, self.when_decided = self.when_decided, None
+        if when_decided is not None:
+            when_decided()
 
     def _finish(self) -> None:
         self._deadlines.forget(self)

@@ -109,15 +109,20 @@ class UpstreamPool:
         With `reuse` it may be an idle one. Afterwards it may be kept for `keep_for` seconds; 0 closes it.
         Raises an UpstreamError.
         """
+        if reuse and (lease := self.take(target, reach, keep_for)) is not None:
+            return lease
+        try:
+            async with asyncio.timeout(within):
+                connection = await self._make(target, reach)
+        except TimeoutError:
+            raise errors.UpstreamConnectTimeoutError("no connection in time") from None
+        return Lease(connection, self, origin_of(target, reach), keep_for)
+
+    def take(self, target: Target, reach: Reach, keep_for: float) -> Lease | None:
+        """An idle connection to `target`, as `connect` gives it; None where there is none."""
         origin = origin_of(target, reach)
-        connection = self._take(origin, reach) if reuse else None
-        if connection is None:
-            try:
-                async with asyncio.timeout(within):
-                    connection = await self._make(target, reach)
-            except TimeoutError:
-                raise errors.UpstreamConnectTimeoutError("no connection in time") from None
-        return Lease(connection, self, origin, keep_for)
+        connection = self._take(origin, reach)
+        return Lease(connection, self, origin, keep_for) if connection is not None else None
 
     def keep_only(self, origins: set[Origin]) -> None:
         """Close what is kept for other origins than these."""
