@@ -11,7 +11,7 @@ from sse_proxy.forwarded import Via
 from sse_proxy.limits.admission import Admission, address_key
 from sse_proxy.metrics import ApiCounts, ConsumerCounts
 from sse_proxy.path import RequestTarget
-from sse_proxy.plans import Consumer
+from sse_proxy.plans import ANYBODY, Consumer
 from sse_proxy.problem import Problem
 from sse_proxy.request import Request
 from sse_proxy.route import Route
@@ -70,7 +70,7 @@ class Account:
         self.target: RequestTarget | None = None
         """What it asks for; None: that is not known yet, or is told already."""
         self.route: Route | None = None
-        self.consumer = Consumer()
+        self.consumer = ANYBODY
         self._of_consumer: ConsumerCounts | None = None
         self.cors: FieldChanges = UNCHANGED
         self.endpoint: Endpoint | None = None

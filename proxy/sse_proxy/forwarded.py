@@ -55,7 +55,7 @@ class TrustedProxies:
     def via(self, peer: str | None, fields: RawFields) -> Via:
         """How a request has come that `peer` sent with these fields."""
         if not self.trusts(peer):
-            return Via(peer, (peer or "").encode())
+            return _direct(peer)
         client, chain = peer, [peer or ""]
         for hop in reversed(_members(fields, b"x-forwarded-for")):
             address = _address(hop)
@@ -84,6 +84,11 @@ class TrustedProxies:
         if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
             parsed = parsed.ipv4_mapped
         return any(parsed in network for network in self._networks if network.version == parsed.version)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _direct(peer: str | None) -> Via:
+    return Via(peer, (peer or "").encode())
 
 
 def _members(fields: RawFields, name: bytes) -> list[bytes]:

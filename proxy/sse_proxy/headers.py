@@ -7,7 +7,6 @@ gateway itself says (Host, framing, X-Forwarded-*) is added after that, so that 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sse_proxy.field_changes import UNCHANGED, FieldChanges
 
@@ -48,16 +47,20 @@ MAX_HOPS = 8
 """How many gateways of this kind may stand in a row before it is taken for a loop."""
 
 
-@dataclass(frozen=True, slots=True)
 class Client:
     """What upstream is told of the client's connection."""
 
-    address: bytes
-    """For X-Forwarded-For: its address, and those of trusted proxies behind it."""
-    scheme: bytes
-    host: bytes
-    """The Host field as it came; empty where there was none."""
-    port: bytes
+    __slots__ = ("lines",)
+
+    def __init__(self, address: bytes, scheme: bytes, host: bytes, port: bytes) -> None:
+        """`address` is for X-Forwarded-For: its address, and those of trusted proxies behind it. `host` is the Host
+        field as it came; empty where there was none."""
+        lines = [b"X-Forwarded-For: " + address, b"X-Forwarded-Proto: " + scheme]
+        if host:
+            lines.append(b"X-Forwarded-Host: " + host)
+        lines.append(b"X-Forwarded-Port: " + port)
+        self.lines = b"\r\n".join(lines)
+        """The fields that tell it."""
 
 
 def connection_options(fields: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
@@ -113,11 +116,7 @@ def request_head(
     if not compression:
         lines.append(b"Accept-Encoding: identity")
     lines.append(b"Via: " + via + b"1.1 " + PSEUDONYM)
-    lines.append(b"X-Forwarded-For: " + client.address)
-    lines.append(b"X-Forwarded-Proto: " + client.scheme)
-    if client.host:
-        lines.append(b"X-Forwarded-Host: " + client.host)
-    lines.append(b"X-Forwarded-Port: " + client.port)
+    lines.append(client.lines)
     if length is not None:
         lines.append(b"Content-Length: %d" % length)
     elif chunked:

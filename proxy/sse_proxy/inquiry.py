@@ -7,6 +7,7 @@ on it (RFC 9110, section 9.2.2).
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import replace
 from urllib.parse import quote_from_bytes
@@ -34,6 +35,12 @@ LAST_EVENT_ID = b"Last-Event-ID"
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 """What may not stand in a field."""
+
+_MOST_CLIENTS = 1024
+"""Of whom it is remembered what upstream is told of them."""
+
+_REMEMBERED_SIZE = 512
+"""Bytes of who they are and of the host that they asked."""
 
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 
@@ -199,12 +206,20 @@ class Inquiry:
 
 def _client_of(request: Request, via: Via) -> headers.Client:
     connection = request.connection
-    scheme = via.scheme or (b"https" if connection.secure else b"http")
     host = via.host or request.get(b"host", b"")
+    make = _client if len(via.chain) + len(host) <= _REMEMBERED_SIZE else _client.__wrapped__
+    return make(via.chain, via.scheme, connection.secure, host, via.port, connection.port)
+
+
+@functools.lru_cache(_MOST_CLIENTS)
+def _client(
+    address: bytes, told_scheme: bytes | None, secure: bool, host: bytes, told_port: bytes | None, own_port: int
+) -> headers.Client:
+    scheme = told_scheme or (b"https" if secure else b"http")
     _, colon, port = host.rpartition(b":")
-    if via.port is not None:
-        port = via.port
+    if told_port is not None:
+        port = told_port
     elif not (colon and port.isdigit()):
         # A proxy that says how the client asked it knows the port that the gateway does not.
-        port = (b"443" if scheme == b"https" else b"80") if via.scheme else b"%d" % connection.port
-    return headers.Client(address=via.chain, scheme=scheme, host=host, port=port)
+        port = (b"443" if scheme == b"https" else b"80") if told_scheme else b"%d" % own_port
+    return headers.Client(address, scheme, host, port)

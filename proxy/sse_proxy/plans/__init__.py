@@ -12,6 +12,7 @@ from sse_proxy import config
 from sse_proxy.plans.api_key import ApiKey
 from sse_proxy.plans.basic import Basic
 from sse_proxy.plans.passwords import Passwords
+from sse_proxy.plans.plan import ANYBODY as ANYBODY
 from sse_proxy.plans.plan import Admission as Admission
 from sse_proxy.plans.plan import Consumer as Consumer
 from sse_proxy.plans.plan import Keyless

@@ -24,6 +24,9 @@ class Consumer:
     """A digest of what was shown, for `Plan.knows`; empty where nothing had to be."""
 
 
+ANYBODY = Consumer()
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """A request that may go on: whose it is, and what of it goes on."""
@@ -50,11 +53,9 @@ class Plan(Protocol):
 class Keyless:
     """Lets everybody in and leaves the client's credentials to upstream."""
 
-    _anybody = Consumer()
-
     def admit(self, fields: RawFields, query: str | None) -> Verdict:
         """Anybody, and all of the request."""
-        return Admission(self._anybody, fields, query)
+        return Admission(ANYBODY, fields, query)
 
     def knows(self, credential: bytes) -> bool:
         """Everything."""

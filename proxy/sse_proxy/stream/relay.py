@@ -259,7 +259,7 @@ class Relay:
             self._send_head(head.status, head.phrase, head.fields, bodiless=bodiless)
         self._lease.connection.passage = self._passage
         self._observer.head_sent(head.status, stream=stream)
-        self._deadlines.watch(self, self._next_look(now))
+        self._deadlines.watch_by(self, self._next_look(now))
         self._decide()
 
     def _send_head(self, status: int, phrase: bytes, fields: Fields, *, bodiless: bool = False) -> None:
@@ -588,8 +588,8 @@ class Relay:
             self._conclude_flushed()
 
     def _conclude_flushed(self) -> None:
-        if not self.finished:
-            self._deadlines.watch(self, self._look_concluding(self._deadlines.now()))
+        if not self.finished and (again := self._look_concluding(self._deadlines.now())) is not None:
+            self._deadlines.watch(self, again)
 
     def _look_concluding(self, now: float) -> float | None:
         if self.client.unsent:

@@ -231,7 +231,8 @@ class UpstreamPool:
         idle = _Idle(connection, self, origin, self._deadlines.now() + keep_for)
         kept.append(idle)
         connection.when_lost = functools.partial(self._drop, idle)
-        self._deadlines.watch(idle, idle.until if math.isfinite(idle.until) else None)
+        if math.isfinite(idle.until):
+            self._deadlines.watch(idle, idle.until)
 
     def _drop(self, idle: _Idle) -> None:
         self._forget(idle)
