@@ -8,26 +8,52 @@ common is made once, and only what may need it is escaped.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
+from typing import TextIO
 
 _PARAMETER = re.compile(r"(?:\A|&)([^&=]+)(=?)")
 
 Sink = Callable[[str], None]
 """Takes one line, without its end."""
 
+WITHIN = 0.1
+"""Seconds that a line waits at most."""
 
-def to_stdout(line: str) -> None:
-    """Write a line to standard output at once. A reader that is gone costs the line, never the request."""
-    with contextlib.suppress(OSError):
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+MOST_WAITING = 256
+"""Lines."""
+
+
+class Output:
+    """Writes lines to a stream, those of a moment in one go. Lives in one event loop, and is flushed before its end. A
+    reader that is gone costs the lines, never a request."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._waiting: list[str] = []
+
+    def take(self, line: str) -> None:
+        """Take one line, without its end: a `Sink`."""
+        waiting = self._waiting
+        waiting.append(line)
+        if len(waiting) == 1:
+            asyncio.get_running_loop().call_later(WITHIN, self.flush)
+        elif len(waiting) >= MOST_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            with contextlib.suppress(OSError):
+                self._stream.write("\n".join(waiting) + "\n")
+                self._stream.flush()
 
 
 def member(name: str, value: str | None) -> str:

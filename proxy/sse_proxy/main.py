@@ -19,6 +19,7 @@ from pathlib import Path
 
 import uvloop
 
+from sse_proxy.access_log import Output
 from sse_proxy.errors import ConfigError, ListenError, ProxyError
 from sse_proxy.loader import ConfigFolder
 from sse_proxy.proxy import Address, ConfigState, Proxy, ProxyOptions
@@ -35,6 +36,8 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 @dataclass(frozen=True)
 class _Settings:
     options: ProxyOptions
+    log: Output
+    """Takes the lines of the access log."""
     folder: Path
 
 
@@ -102,6 +105,7 @@ def _settings(arguments: argparse.Namespace) -> _Settings:
             raise ConfigError(f"the admin token file {arguments.admin_token_file} is empty")
     if not arguments.config_dir.is_dir():
         raise ConfigError(f"{arguments.config_dir} is no folder: --config-dir is where the gateway's config is mounted")
+    log = Output(sys.stdout)
     return _Settings(
         ProxyOptions(
             listen=arguments.listen,
@@ -110,7 +114,9 @@ def _settings(arguments: argparse.Namespace) -> _Settings:
             admin_token=token,
             drain_period=arguments.drain_period,
             drain_lead=min(LEAD_SECONDS, arguments.drain_period / 2),
+            access_log=log.take,
         ),
+        log,
         arguments.config_dir,
     )
 
@@ -136,7 +142,10 @@ async def _serve(settings: _Settings) -> int:
         following.cancel()
         with suppress(asyncio.CancelledError, ProxyError):
             await following
-        await proxy.stop()
+        try:
+            await proxy.stop()
+        finally:
+            settings.log.flush()
 
 
 async def _first(*tasks: asyncio.Task[object] | asyncio.Task[None] | asyncio.Task[bool]) -> None:

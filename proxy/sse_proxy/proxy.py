@@ -55,7 +55,7 @@ class ProxyOptions:
     drain_lead: float = 0.0
     """Seconds of the drain period that pass, not ready but serving, before the first stream is ended."""
     limits: ListenerLimits = field(default_factory=ListenerLimits)
-    access_log: access_log.Sink | None = access_log.to_stdout
+    access_log: access_log.Sink | None = None
     """Takes the lines of the access log; None for no access log."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 from datetime import datetime
 
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sse_proxy.access_log import line, member, query_names, seconds
+from sse_proxy.access_log import MOST_WAITING, Output, line, member, query_names, seconds
 
 
 def told(*members: str) -> dict[str, object]:
@@ -41,3 +43,48 @@ def test_query_names_as_parts_have_them(query: str) -> None:
     parts = [part.partition("=") for part in query.split("&")]
     names = [name if equals else "*" for name, equals, _ in parts if name]
     assert told(query_names(query)) == ({"query": names} if names else {})
+
+
+class Written(io.StringIO):
+    """Remembers what came in one write, and tells of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self.first = asyncio.Event()
+
+    def write(self, part: str) -> int:
+        self.parts.append(part)
+        self.first.set()
+        return len(part)
+
+
+async def test_lines_of_a_moment_are_written_in_one_go() -> None:
+    output = Output(written := Written())
+    output.take("1")
+    output.take("2")
+    assert written.parts == []
+    async with asyncio.timeout(10):
+        await written.first.wait()
+    assert written.parts == ["1\n2\n"]
+    output.take("3")
+    output.flush()
+    output.flush()
+    assert written.parts == ["1\n2\n", "3\n"]
+
+
+async def test_so_many_lines_wait_and_no_more() -> None:
+    output = Output(written := Written())
+    for _ in range(MOST_WAITING + 1):
+        output.take("1")
+    assert written.parts == ["1\n" * MOST_WAITING]
+
+
+async def test_a_reader_that_is_gone_costs_lines_alone() -> None:
+    class Gone(Written):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    output = Output(Gone())
+    output.take("1")
+    output.flush()
