@@ -36,7 +36,7 @@ async def attempt(work: Awaitable[None], gateway: str, observe: Callable[[str, f
         log("%s", error, extra={"gateway": gateway})
         raise WorkFailedError(str(error), error.retry_after) from error
     except (OperatorError, TimeoutError) as error:
-        logger.warning("%s", error or "took too long", extra={"gateway": gateway})
+        logger.warning("%s", str(error) or "took too long", extra={"gateway": gateway})
         raise WorkFailedError(str(error)) from error
     except Exception as error:  # a fault of ours in one gateway must not stop the others
         logger.exception("reconcile failed", extra={"gateway": gateway})
