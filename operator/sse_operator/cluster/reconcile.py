@@ -11,7 +11,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sse_operator.api.objects import SseApi, SseGateway
@@ -41,16 +40,6 @@ logger = logging.getLogger(__name__)
 
 TURN_INTERVAL = 2.0
 """Seconds until a gateway asks again whether it is its turn to roll its pods."""
-
-
-@dataclass(frozen=True)
-class _Written:
-    """What became of a gateway's objects."""
-
-    config_changed: bool
-    token: str | None
-    refusal: str
-    """What the API server said to one of the objects, if it refused any."""
 
 
 class Reconciler:
@@ -118,17 +107,15 @@ class Reconciler:
             return
         revised = self._config.revise(gateway, compiled)
         compiled = self._compiled[key] = with_revisions(compiled, revised)
-        written = await self._write_objects(gateway, gateway.spec, compiled, revised)
-        if written.config_changed:
+        account = await self._write_objects(gateway, gateway.spec, compiled, revised)
+        if account.config_changed:
             await self._nudges.nudge(key, None, revised.index.revision)
-        await self._reporter.tell(
-            Account(key, gateway, compiled, revised, written.config_changed, written.token, written.refusal)
-        )
+        await self._reporter.tell(account)
         if (remaining := await self._default_gateways.retire(gateway, apis)) is not None:
             self._again(key, remaining)
-        if written.refusal:
-            logger.warning("%s", written.refusal, extra={"gateway": key})
-            raise WorkFailedError(written.refusal)
+        if account.refusal:
+            logger.warning("%s", account.refusal, extra={"gateway": key})
+            raise WorkFailedError(account.refusal)
 
     def _check_view(self, gateway: SseGateway) -> None:
         """Raises StaleViewError where the config was made from newer SseApis than are known here."""
@@ -165,7 +152,8 @@ class Reconciler:
 
     async def _write_objects(
         self, gateway: SseGateway, spec: SseGatewaySpec, compiled: CompiledGateway, revised: Revised
-    ) -> _Written:
+    ) -> Account:
+        key = gateway.metadata.key
         objects = workload(gateway, spec, self._workload)
         refusals: list[str] = []
         config_changed = False
@@ -180,12 +168,12 @@ class Reconciler:
                 if kind_of(document) is not DEPLOYMENTS:
                     await self._applier.apply(gateway, document)
                 elif await self._rollouts.apply(gateway, document):
-                    self._again(gateway.metadata.key, TURN_INTERVAL)
+                    self._again(key, TURN_INTERVAL)
             except (ApiServerError, ObjectRefusedError) as error:
                 refusals.append(_refusal(error))
         if not refusals:
             await self._applier.prune(gateway, ((kind_of(each), name_of(each)) for each in objects), DISPENSABLE)
-        return _Written(config_changed, token, "; ".join(refusals))
+        return Account(key, gateway, compiled, revised, config_changed, token, "; ".join(refusals))
 
     async def _admin_token(self, gateway: SseGateway) -> str | None:
         secret: Object = admin_token_secret(gateway, secrets.token_urlsafe(32))
