@@ -110,6 +110,12 @@ class Crowd:
         for sock in self.sockets:
             assert sock.send(data) == len(data)
 
+    async def wait(self, number: int, data: bytes = REQUEST) -> None:
+        """Have so many connect, send the same, and wait for their turn."""
+        await self.connect(number)
+        self.send(data)
+        await until(lambda: self.waiting == number)
+
     async def answers(self) -> list[bytes]:
         """What each gets until its connection ends."""
         return list(await asyncio.gather(*map(self._answer, self.sockets)))
@@ -169,9 +175,7 @@ async def test_request_whose_rest_comes_while_it_waits(
     gateway: Gateway, crowd: Crowd, nobodys_turn: Callable[[], None]
 ) -> None:
     gateway.load()
-    await crowd.connect(20)
-    crowd.send(REQUEST[:30])
-    await until(lambda: crowd.waiting == 20)
+    await crowd.wait(20, REQUEST[:30])
     crowd.send(REQUEST[30:])
     await until(lambda: all(connection._arrived == REQUEST for connection in crowd.listener.connections))
     nobodys_turn()
@@ -182,9 +186,7 @@ async def test_who_leaves_while_waiting_is_not_answered(
     gateway: Gateway, crowd: Crowd, nobodys_turn: Callable[[], None]
 ) -> None:
     gateway.load()
-    await crowd.connect(20)
-    crowd.send(REQUEST)
-    await until(lambda: crowd.waiting == 20)
+    await crowd.wait(20)
     crowd.close()
     await until(lambda: not crowd.listener.connections)
     nobodys_turn()
@@ -198,9 +200,7 @@ async def test_requests_that_wait_are_answered_when_the_listener_closes(
     gateway: Gateway, crowd: Crowd, nobodys_turn: Callable[[], None]
 ) -> None:
     gateway.load()
-    await crowd.connect(20)
-    crowd.send(REQUEST)
-    await until(lambda: crowd.waiting == 20)
+    await crowd.wait(20)
     closing = asyncio.create_task(crowd.listener.close(within=harness.PATIENCE))
     await until(lambda: crowd.listener.closing)
     nobodys_turn()
@@ -214,9 +214,7 @@ async def test_connection_is_not_idle_while_its_request_waits(monkeypatch: pytes
     crowd = Crowd(gateway)
     try:
         gateway.load()
-        await crowd.connect(1)
-        crowd.send(REQUEST)
-        await until(lambda: crowd.waiting == 1)
+        await crowd.wait(1)
         idle = await gateway.connect()
         assert await idle.rest() == (b"", "fin")
         await idle.close()
