@@ -64,19 +64,21 @@ class ApiStatuses:
         reached_at: Sequence[str],
     ) -> None:
         """Write those that differ from what was compiled, on the SseApis as they are now. Raises ApiServerError."""
-        revisions = revised.revisions if revised else {}
+        entries = revised.entries if revised else {}
         before, in_order = self._in_order.get(gateway_key, {}), dict[str, _InOrder]()
         since, on_its_way = self._on_its_way.get(gateway_key, {}), dict[str, float]()
         to_write: list[tuple[SseApi, SseApiStatus]] = []
         everywhere = loaded_everywhere(programmed)
         warned = {key for warnings in programmed.warnings.values() for key in warnings} if programmed else set()
         now = self._now()
+        attached = self._store.apis.attached(gateway_key)
         for key, result in compiled.results.items():
             metadata = result.api.metadata
-            current = self._store.apis.attached(gateway_key, (metadata.namespace, metadata.name))
+            current = attached.get((metadata.namespace, metadata.name))
             if current is None or current.metadata.uid != metadata.uid:
                 continue  # it went, or to another gateway, whose it is to tell
-            loaded = revisions.get(key, 0) <= everywhere and key not in warned
+            revision = entry.revision if (entry := entries.get(key)) else 0
+            loaded = revision <= everywhere and key not in warned
             known = before.get(key)
             if known is not None and (known.result is not result or known.current is not current):
                 known = None
@@ -85,7 +87,7 @@ class ApiStatuses:
                 continue
             compiled_api = result.api if result.api is current else replace(result.api, status=current.status)
             observed = with_observed(replace(result, api=compiled_api), programmed)
-            verdicts = api_verdicts(observed, programmed, revisions.get(key, 0))
+            verdicts = api_verdicts(observed, programmed, revision)
             told = (observed.warnings, verdicts, reached_at)
             if known is not None and known.told == told:
                 in_order[key] = replace(known, loaded=loaded)

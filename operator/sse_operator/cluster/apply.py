@@ -43,22 +43,26 @@ class Applier:
         self._in_order: dict[str, dict[tuple[Kind, Name], tuple[Hashable, Object]]] = {}
         """Gateway → its objects that were found as they should be, with what that depends on."""
 
+    def is_in_order(self, gateway: SseGateway, kind: Kind, name: Name, basis: Hashable) -> bool:
+        """Whether the object is the very one that `keep` found as it should be with the same basis."""
+        found = self._in_order.get(gateway.metadata.key, {}).get((kind, name))
+        return found is not None and found[1] is self._store.children[kind].get(name) and found[0] == basis
+
     async def keep(
         self, gateway: SseGateway, kind: Kind, name: Name, basis: Hashable, render: Callable[[], Object]
     ) -> bool:
-        """`apply` of what `render` gives, which depends on `basis` alone. It is not even rendered where the object is
-        the very one that was found in order with the same basis."""
-        live = self._store.children[kind].get(name)
-        in_order = self._in_order.setdefault(gateway.metadata.key, {})
-        found = in_order.get((kind, name))
-        if live is not None and found is not None and found[1] is live and found[0] == basis:
+        """`apply` of what `render` gives, which depends on `basis` alone. It is not even rendered where the object
+        `is_in_order`."""
+        if self.is_in_order(gateway, kind, name, basis):
             return False
+        in_order = self._in_order.setdefault(gateway.metadata.key, {})
         in_order.pop((kind, name), None)
-        if await self.apply(gateway, render()):
-            return True
-        if live is not None:
+        stamped = _stamped(render())
+        written = await self._apply(gateway, stamped)
+        live = self._store.children[kind].get(name)
+        if live is not None and is_as_applied(stamped, live):  # a webhook may have had its own will
             in_order[kind, name] = (basis, live)
-        return False
+        return written
 
     def forget(self, gateway_key: str) -> None:
         """The gateway is gone."""
@@ -66,17 +70,19 @@ class Applier:
 
     async def apply(self, gateway: SseGateway, document: Object) -> bool:
         """Write the object if it differs. Whether it did. Raises ObjectRefusedError, ApiServerError."""
-        kind, name = kind_of(document), name_of(document)
+        return await self._apply(gateway, _stamped(document))
+
+    async def _apply(self, gateway: SseGateway, stamped: Object) -> bool:
+        kind, name = kind_of(stamped), name_of(stamped)
         live = self._store.children[kind].get(name)
         if live is None:
             live = await self._unlabelled(kind, name)
         if live is not None and not owned_by(live, gateway):
             raise ForeignObjectError(kind.name, "/".join(name))
-        stamped = _stamped(document)
         if live is not None and is_as_applied(stamped, live):
             return False
         try:
-            if live is not None and kind is DEPLOYMENTS and "replicas" not in document["spec"]:
+            if live is not None and kind is DEPLOYMENTS and "replicas" not in stamped["spec"]:
                 await self._hand_over_replicas(live)
             applied = await self._api.apply(kind, stamped)
         except ApiServerError as error:

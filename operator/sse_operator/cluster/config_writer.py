@@ -8,7 +8,7 @@ gateway has; all of it can be made anew from what is in the cluster.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 
 from sse_operator.api.objects import SseGateway
@@ -66,21 +66,22 @@ class ConfigWriter:
         """Whether anything was written. All shards are looked at, not only those that are new: one may have been
         changed or deleted by hand. Raises ObjectRefusedError, ApiServerError."""
         namespace, uid = gateway.metadata.namespace, gateway.metadata.uid
-        parts: list[tuple[Kind, Name, str, Callable[[], Object]]] = []
+        parts: list[tuple[Kind, Name, Hashable, Callable[[], Object]]] = []
         for shard_id, secrets in revised.secrets.items():
             name = (namespace, child_name(gateway.metadata.name, secret_suffix(shard_id)))
             render = partial(shard_secret, gateway, shard_id, secrets)
-            parts.append((SECRETS, name, revised.index.secrets[shard_id], render))
+            parts.append((SECRETS, name, (uid, revised.index.secrets[shard_id]), render))
         for shard_id, shard in revised.shards.items():
             name = (namespace, child_name(gateway.metadata.name, shard_suffix(shard_id)))
             render = partial(shard_config_map, gateway, shard_id, shard)
-            parts.append((CONFIG_MAPS, name, revised.index.shards[shard_id], render))
+            parts.append((CONFIG_MAPS, name, (uid, revised.index.shards[shard_id]), render))
 
-        async def keep(kind: Kind, name: Name, digest: str, render: Callable[[], Object]) -> bool:
+        async def keep(kind: Kind, name: Name, basis: Hashable, render: Callable[[], Object]) -> bool:
             async with self._slots:
-                return await self._applier.keep(gateway, kind, name, (uid, digest), render)
+                return await self._applier.keep(gateway, kind, name, basis, render)
 
-        changed = any(await settle(*(keep(*part) for part in parts)))
+        doubtful = [part for part in parts if not self._applier.is_in_order(gateway, *part[:3])]
+        changed = any(await settle(*(keep(*part) for part in doubtful)))
         before = self.as_of(gateway)
         as_of = newest(result.api for result in compiled.results.values())
         as_of = max(before, as_of) if revised.index_changed else before

@@ -78,3 +78,10 @@ class CrdsMissingError(OperatorError):
 
 class LeaseLostError(OperatorError):
     """This process does not lead any more, or cannot be sure that it does: it has to end."""
+
+
+def told_refusal(error: ApiServerError | ObjectRefusedError) -> str:
+    """What to tell of an object that was refused. What will pass by itself is raised instead."""
+    if isinstance(error, ApiServerError) and (error.passing or error.terminating):
+        raise error
+    return str(error)

@@ -16,25 +16,25 @@ from datetime import datetime
 from sse_operator.api.objects import SseApi, SseGateway
 from sse_operator.api.sse_gateway import SseGatewaySpec
 from sse_operator.cluster.api_server import ApiServer
-from sse_operator.cluster.apply import Applier, name_of
+from sse_operator.cluster.apply import Applier
 from sse_operator.cluster.as_of import StaleViewError
 from sse_operator.cluster.attempts import attempt
 from sse_operator.cluster.config_writer import ConfigWriter
 from sse_operator.cluster.default_gateways import DefaultGateways
-from sse_operator.cluster.errors import ApiServerError, ObjectRefusedError
-from sse_operator.cluster.kinds import CONFIG_MAPS, DEPLOYMENTS, DISPENSABLE, SECRETS, kind_of
+from sse_operator.cluster.errors import ApiServerError, ObjectRefusedError, told_refusal
+from sse_operator.cluster.kinds import CONFIG_MAPS, SECRETS
 from sse_operator.cluster.metrics import Metrics
 from sse_operator.cluster.nudges import Nudges
 from sse_operator.cluster.queue import WorkFailedError
 from sse_operator.cluster.reports import Account, Reporter
-from sse_operator.cluster.rollouts import Rollouts
 from sse_operator.cluster.store import UNATTACHED, Store
+from sse_operator.cluster.workloads import Workloads
 from sse_operator.compiler.gateway import compile_gateway
 from sse_operator.compiler.model import CompiledGateway, Environment, GatewayInputs, Revised
 from sse_operator.compiler.revisions import with_revisions
 from sse_operator.resources.admin_token import admin_token_secret, token_of
 from sse_operator.resources.names import Object
-from sse_operator.resources.workload import Workload, workload
+from sse_operator.resources.workload import Workload
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +63,10 @@ class Reconciler:
         self.environment = environment
         self._store = store
         self._default_gateways = default_gateways
-        self._workload = workload_settings
         self._applier = Applier(api, store)
-        self._rollouts = Rollouts(self._applier, store)
         self._look_again = look_again
         self._config = ConfigWriter(self._applier, store)
+        self._workloads = Workloads(self._applier, store, workload_settings)
         self._nudges = nudges
         self._reporter = reporter
         self._metrics = metrics
@@ -146,6 +145,7 @@ class Reconciler:
     def _forget(self, key: str) -> None:
         self._compiled.pop(key, None)
         self._config.forget(key)
+        self._workloads.forget(key)
         self._default_gateways.forget(key)
 
     # Objects
@@ -154,7 +154,6 @@ class Reconciler:
         self, gateway: SseGateway, spec: SseGatewaySpec, compiled: CompiledGateway, revised: Revised
     ) -> Account:
         key = gateway.metadata.key
-        objects = workload(gateway, spec, self._workload)
         refusals: list[str] = []
         config_changed = False
         token = None
@@ -162,26 +161,12 @@ class Reconciler:
             config_changed = await self._config.write(gateway, compiled, revised)
             token = await self._admin_token(gateway)
         except (ApiServerError, ObjectRefusedError) as error:
-            refusals.append(_refusal(error))
-        for document in objects:
-            try:
-                if kind_of(document) is not DEPLOYMENTS:
-                    await self._applier.apply(gateway, document)
-                elif await self._rollouts.apply(gateway, document):
-                    self._again(key, TURN_INTERVAL)
-            except (ApiServerError, ObjectRefusedError) as error:
-                refusals.append(_refusal(error))
-        if not refusals:
-            await self._applier.prune(gateway, ((kind_of(each), name_of(each)) for each in objects), DISPENSABLE)
-        return Account(key, gateway, compiled, revised, config_changed, token, "; ".join(refusals))
+            refusals.append(told_refusal(error))
+        others, left = await self._workloads.apply(gateway, spec)
+        if left:
+            self._again(key, TURN_INTERVAL)
+        return Account(key, gateway, compiled, revised, config_changed, token, "; ".join([*refusals, *others]))
 
     async def _admin_token(self, gateway: SseGateway) -> str | None:
         secret: Object = admin_token_secret(gateway, secrets.token_urlsafe(32))
         return token_of(await self._applier.create(gateway, secret))
-
-
-def _refusal(error: ApiServerError | ObjectRefusedError) -> str:
-    """What to tell of an object that was refused. What will pass by itself is raised instead."""
-    if isinstance(error, ApiServerError) and (error.passing or error.terminating):
-        raise error
-    return str(error)

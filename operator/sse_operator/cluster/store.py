@@ -117,10 +117,9 @@ class Shelf(Generic[ValueT]):
         """The objects of one gateway, by namespace and name."""
         return [value for _, value in sorted(self._by_gateway.get(key, {}).items())]
 
-    def attached(self, key: str, name: Name) -> ValueT | None:
-        """The object of that name, if it is one of that gateway's."""
-        of_gateway = self._by_gateway.get(key)
-        return of_gateway.get(name) if of_gateway else None
+    def attached(self, key: str) -> Mapping[Name, ValueT]:
+        """The objects of one gateway, as they are at any time until the next change."""
+        return self._by_gateway.get(key, {})
 
     def gateways(self) -> set[str]:
         """Keys of all gateways that have objects here."""

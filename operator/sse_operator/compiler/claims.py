@@ -18,7 +18,7 @@ depth of paths and hosts that exist.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sse_operator.api.conditions import moment, timestamp
@@ -125,7 +125,8 @@ def settle(
 class Settled:
     """What came out, and all that it came from."""
 
-    stakes: object
+    apis: Sequence[SseApi]
+    allow_nested: bool
     holdings: Mapping[str, Holding]
     told: bool
     """Whether every status says what its SseApi holds. Where not, only this says so."""
@@ -134,19 +135,27 @@ class Settled:
 def settle_anew(
     apis: Sequence[SseApi], *, gateway_key: str, allow_nested: bool, now: datetime, before: Settled | None
 ) -> Settled:
-    """As `settle`, which is not asked where it would go by the same as `before`: most edits change no route."""
-    stakes = (
-        allow_nested,
-        [
-            (api.metadata.key, routes_of(api, gateway_key), api.status.claim, api.metadata.creation_timestamp)
-            for api in apis
-        ],
-    )
-    if before is not None and before.stakes == stakes:
-        return before
+    """As `settle`, which is not asked where it would go by the same as `before`: most edits change no route. The
+    holdings are then the very ones of `before`."""
+    if (
+        before is not None
+        and before.allow_nested == allow_nested
+        and len(before.apis) == len(apis)
+        and all(
+            api is known or _stake(api, gateway_key) == _stake(known, gateway_key)
+            for api, known in zip(apis, before.apis, strict=True)
+        )
+    ):
+        return replace(before, apis=apis)
     holdings = settle(apis, gateway_key=gateway_key, allow_nested=allow_nested, now=now)
     told = all((holding := holdings.get(api.metadata.key)) is None or holding.claim == api.status.claim for api in apis)
-    return Settled(stakes, holdings, told)
+    return Settled(apis, allow_nested, holdings, told)
+
+
+def _stake(api: SseApi, gateway_key: str) -> object:
+    """All of an SseApi that `settle` goes by."""
+    metadata = api.metadata
+    return metadata.key, routes_of(api, gateway_key), api.status.claim, metadata.creation_timestamp
 
 
 def _holding(

@@ -131,10 +131,14 @@ def _results(
         now=now,
         before=before.settled if before is not None else None,
     )
+    unmoved = before is not None and before.settled is not None and settled.holdings is before.settled.holdings
     for api in attached:
         key = api.metadata.key
-        holding = settled.holdings.get(key)
         result = known.get(key)
+        if unmoved and result is not None and result.api is api and _stands_alone(result):
+            results[key] = result
+            continue
+        holding = settled.holdings.get(key)
         if result is not None and holding is not None and _still_holds(result, api, holding):
             if result.api is not api or result.claim != holding.claim:
                 result = replace(result, api=api, claim=holding.claim)
@@ -145,15 +149,19 @@ def _results(
     return results, settled
 
 
+def _stands_alone(result: ApiResult) -> bool:
+    """Whether it is of an SseApi that is served, without Secrets or ConfigMaps, which may have changed."""
+    return result.accepted.status == "True" and result.entry is not None and not result.api.references
+
+
 def _still_holds(result: ApiResult, api: SseApi, holding: Holding) -> bool:
     """Whether an SseApi that is served would be served as it is: by the same spec, as its being the same object tells,
-    on the same routes, and without Secrets or ConfigMaps, which may have changed."""
+    and on the same routes."""
     return (
-        result.accepted.status == "True"
+        _stands_alone(result)
         and result.entry is not None
         and result.api.spec is api.spec
         and result.entry.generation == api.metadata.generation
-        and not api.references
         and holding.refusal is None
         and result.entry.context_path == holding.context_path
         and result.entry.hostnames == granted_hostnames(holding.hosts)

@@ -113,8 +113,13 @@ class Revised:
     """Ids of shards to delete, after the index is written."""
     index_changed: bool
     """Whether the index is to be written, after the shards."""
-    revisions: Mapping[str, int]
-    """The revision of each entry, by SseApi key."""
+    entries: Mapping[str, Api]
+    """Each entry with its revision, by SseApi key."""
+
+    @property
+    def revisions(self) -> Mapping[str, int]:
+        """The revision of each entry, by SseApi key."""
+        return {key: entry.revision for key, entry in self.entries.items()}
 
 
 @dataclass(frozen=True)

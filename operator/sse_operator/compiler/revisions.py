@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sse_operator.compiler.model import CompiledGateway, Revised
-from sse_proxy.config import Api, Index, Shard, digest_of, encode, split, split_secrets
+from sse_proxy.config import Api, Index, Shard, digest_of, encode, shard_of, split, split_secrets
 
 
 def revise(
@@ -23,19 +23,25 @@ def revise(
     An entry that is equal but for its revision keeps it; any other gets the new one. The index gets a new revision
     only where something is written. That is above the previous one, above `floor` (the last revision that a status
     tells of, in case the index was lost) and above that of any entry."""
-    written = {api.key: api for shard in previous_shards.values() for api in shard.apis}
+    as_made = before is not None and _are_the_same(previous_shards, before.shards)
+    if before is not None and as_made:
+        written = before.entries
+    else:
+        written = {api.key: api for shard in previous_shards.values() for api in shard.apis}
     known = max(
         floor,
         previous_index.revision if previous_index else 0,
         max((api.revision for api in written.values()), default=0),
     )
-    shards: dict[str, Shard] = {}
+    entries = {(key := each.key): _stamped(each, written.get(key), known + 1) for each in compiled.entries}
+    shards = _edited(previous_shards, written, entries) if as_made else split(entries.values())
     digests: dict[str, str] = {}
-    for shard_id, shard in split(_stamped(each, written.get(each.key), known + 1) for each in compiled.entries).items():
-        if before is not None and (same := before.shards.get(shard_id)) is not None and same.apis == shard.apis:
+    for shard_id, shard in shards.items():
+        same = before.shards.get(shard_id) if before is not None else None
+        if before is not None and same is not None and (same is shard or same.apis == shard.apis):
             shards[shard_id], digests[shard_id] = same, before.index.shards[shard_id]
         else:
-            shards[shard_id], digests[shard_id] = shard, digest_of(encode(shard))
+            digests[shard_id] = digest_of(encode(shard))
     secrets = split_secrets(compiled.secrets)
     secret_digests = {shard_id: digest_of(encode(shard)) for shard_id, shard in secrets.items()}
     index = Index(revision=known, settings=compiled.settings, shards=digests, secrets=secret_digests)
@@ -55,27 +61,46 @@ def revise(
         ),
         removed=tuple(shard_id for shard_id in sorted(previous_shards) if shard_id not in shards),
         index_changed=index_changed,
-        revisions={api.key: api.revision for shard in shards.values() for api in shard.apis},
+        entries=entries,
     )
+
+
+def _are_the_same(some: Mapping[str, Shard], others: Mapping[str, Shard]) -> bool:
+    """Whether they are the same Python objects."""
+    return some.keys() == others.keys() and all(shard is others[shard_id] for shard_id, shard in some.items())
+
+
+def _edited(shards: Mapping[str, Shard], written: Mapping[str, Api], entries: Mapping[str, Api]) -> dict[str, Shard]:
+    """The shards of `entries`, as `split` gives them, given `shards`, which `split` gave of `written`."""
+    new = [entry for key, entry in entries.items() if written.get(key) is not entry]
+    gone = [entry for key, entry in written.items() if key not in entries]
+    touched = {shard_of(entry.namespace, entry.name) for entry in (*new, *gone)}
+    kept = [
+        entry
+        for shard_id in touched & shards.keys()
+        for entry in shards[shard_id].apis
+        if entries.get(entry.key) is entry
+    ]
+    untouched = {shard_id: shard for shard_id, shard in shards.items() if shard_id not in touched}
+    return dict(sorted((untouched | split((*kept, *new))).items()))
 
 
 def with_revisions(compiled: CompiledGateway, revised: Revised) -> CompiledGateway:
     """What was compiled, with the entries as they were stamped: to be compiled from once more, each entry is in memory
     once only."""
-    stamped = {api.key: api for shard in revised.shards.values() for api in shard.apis}
+    entries = revised.entries
     results = {
-        key: result if result.entry is None or result.entry is stamped[key] else replace(result, entry=stamped[key])
+        key: result if result.entry is None or result.entry is entries[key] else replace(result, entry=entries[key])
         for key, result in compiled.results.items()
     }
-    entries = tuple(stamped[entry.key] for entry in compiled.entries)
-    return replace(compiled, results=results, entries=entries)
+    return replace(compiled, results=results, entries=tuple(entries.values()))
 
 
 def _stamped(entry: Api, written: Api | None, new: int) -> Api:
+    if entry is written:
+        return entry
     if written is None or not _is_but_for_revision(entry, written):
         return _with_revision(entry, new)
-    if entry is written:
-        return written
     return _with_revision(entry, written.revision)  # so that its parts are in memory once only
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from sse_operator.api import API_VERSION, GROUP
@@ -43,6 +44,7 @@ SHORT_NAME_LENGTH = 47
 _FITS = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
+@lru_cache(maxsize=1024)
 def short_name(gateway_name: str) -> str:
     """The gateway's name as a label value and part of a Service name: itself where it fits, else cut and hashed."""
     if len(gateway_name) <= SHORT_NAME_LENGTH and _FITS.fullmatch(gateway_name):

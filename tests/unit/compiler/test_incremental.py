@@ -34,6 +34,7 @@ changes = st.one_of(
     st.tuples(st.just("status"), st.sampled_from(NAMES), st.none()),
     st.tuples(st.just("gateway"), st.just(""), st.sampled_from(DEFAULTS)),
     st.tuples(st.just("secret"), st.just(""), st.sampled_from(["one", "two"])),
+    st.tuples(st.just("cluster"), st.just(""), st.sampled_from(["lost", "swapped", "read anew"])),
 )
 
 
@@ -72,6 +73,18 @@ class Course:
             self.gateway = read_sse_gateway({"metadata": metadata, "spec": change}, self.gateway)
         elif what == "secret":
             self.token = change
+        elif what == "cluster" and self.shards:
+            self._tamper(change)
+
+    def _tamper(self, how: str) -> None:
+        """The shards in the cluster are not as they were written, or not known as that."""
+        first, last = min(self.shards), max(self.shards)
+        if how == "lost":
+            del self.shards[first]
+        elif how == "swapped":
+            self.shards[first], self.shards[last] = self.shards[last], self.shards[first]
+        else:
+            self.shards = {shard_id: shard.model_copy(deep=True) for shard_id, shard in self.shards.items()}
 
     def _put(self, name: str, document: dict[str, Any]) -> None:
         self.documents[name] = document
