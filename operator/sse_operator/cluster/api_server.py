@@ -57,11 +57,14 @@ class ApiServer:
                 kubernetes_config.load_incluster_config(client_configuration=configuration)
             else:
                 await kubernetes_config.load_kube_config(client_configuration=configuration)
+            # A client that trusts the environment looks for a .netrc, on another thread, with every request.
+            configuration.client_session_kwargs = {"trust_env": bool(getproxies())}
+            return cls(configuration, metrics)
         except (kubernetes_config.ConfigException, OSError, yaml.YAMLError) as error:
             raise ApiServerUnreachableError(f"no way to log in: {error}") from error
-        # A client that trusts the environment looks for a .netrc, on another thread, with every request.
-        configuration.client_session_kwargs = {"trust_env": bool(getproxies())}
-        return cls(configuration, metrics)
+        except Exception as error:  # the client takes the shape of the file for granted, an empty one's too
+            what = f"{type(error).__name__}: {error}"
+            raise ApiServerUnreachableError(f"no way to log in: the kubeconfig cannot be used: {what}") from error
 
     async def close(self) -> None:
         """Close the connections."""
