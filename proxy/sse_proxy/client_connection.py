@@ -154,6 +154,18 @@ class ClientConnection(asyncio.Protocol):
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     @property
+    def descriptor(self) -> int | None:
+        """File descriptor of the socket, where what is sent goes to it as it is: not with TLS. None: there is none.
+
+        It is the connection's until `client_lost`: the event loop closes it behind that.
+        """
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.get_extra_info("sslcontext") is not None:
+            return None
+        sock = transport.get_extra_info("socket")
+        return sock.fileno() if sock is not None and sock.fileno() >= 0 else None
+
+    @property
     def socket(self) -> socket.socket | None:
         """The connection's socket while there is one."""
         return self._transport.get_extra_info("socket") if self._transport is not None else None

@@ -1,5 +1,7 @@
 """Shared streams against a model: any interleaving of events, clients that come, leave, come back and read slowly,
-breaks and failures of upstream. No sockets, virtual time; all else is the proxy's own.
+breaks and failures of upstream. No sockets, virtual time; all else is the proxy's own. A client's connection is a
+transport and, below it, what the system holds for its socket: that can be written to directly, by a descriptor that the
+next connection gets as soon as it is closed.
 
 Upstream keeps every event, and clients are EventSources. What holds at every moment, for each client's connection:
 
@@ -15,6 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -31,6 +35,7 @@ from sse_proxy.field_changes import UNCHANGED
 from sse_proxy.inquiry import Inquiry
 from sse_proxy.sharing import Divert, Sharing
 from sse_proxy.stream.deadlines import Deadlines
+from sse_proxy.stream.shared import direct
 from sse_proxy.stream.shared.member import Member
 from sse_proxy.upstream.connection import Receiver
 from sse_proxy.upstream.pool import Lease
@@ -41,7 +46,11 @@ HEAD = parse_head(
 )
 KEYS = ("a", "b")
 HIGH = 150
-"""Bytes in a client's connection before it takes no more."""
+"""Bytes in a client's transport before it takes no more."""
+HELD = 100
+"""Bytes that the system holds for a client, before it takes no more."""
+BEYOND = 50
+"""Bytes that it takes beyond that rather than a part."""
 BUFFER = 400
 KEPT = Replay(events=5, bytes=450, max_age=30.0, on_miss="Live")
 LARGEST = 250
@@ -117,6 +126,32 @@ class Connection:
             self.upstream.connections.remove(self)
 
 
+class Sockets:
+    """Those of all clients, by descriptor: always the lowest that is free, as POSIX has it."""
+
+    def __init__(self) -> None:
+        self.open: dict[int, Downstream] = {}
+
+    def opened(self, connection: Downstream) -> int:
+        descriptor = next(number for number in itertools.count(3) if number not in self.open)
+        self.open[descriptor] = connection
+        return descriptor
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        """As `os.write`."""
+        connection = self.open.get(descriptor)
+        if connection is None:
+            raise OSError(errno.EBADF, "closed")
+        assert not connection.buffer, "what is written directly overtakes what waits in the transport"
+        if not connection.open:
+            raise BrokenPipeError(errno.EPIPE, "lost")
+        taken = connection.hold(data)
+        if not taken:
+            raise BlockingIOError(errno.EAGAIN, "full")
+        connection.written_directly += 1
+        return taken
+
+
 class Downstream:
     """A client's connection as its member sees it, with the client's parser behind it."""
 
@@ -125,43 +160,72 @@ class Downstream:
         self.downstream: Any = None
         self.head_sent = False
         self.buffer = b""
+        """What waits in the transport."""
+        self.held = b""
+        """What the system holds."""
         self.paused = False
         self.open = True
         self.parsed = b""
         self.found: str | None = None
         self.begun = False
         """Whether an event has come on it."""
+        self.written_directly = 0
+        self.descriptor: int | None = model.sockets.opened(self) if client.plain else None
 
     @property
     def unsent(self) -> int:
         return len(self.buffer)
 
+    def hold(self, data: bytes) -> int:
+        room = max(HELD - len(self.held), 0)
+        taken = data if room and len(data) <= room + BEYOND else data[:room]
+        self.held += taken
+        return len(taken)
+
     def send(self, data: bytes) -> None:
-        if self.open:
-            self.buffer += data
-            if len(self.buffer) > HIGH and not self.paused:
-                self.paused = True
-                self.downstream.client_full()
+        if not self.open:
+            return
+        if not self.buffer:
+            data = data[self.hold(data) :]
+        self.buffer += data
+        if len(self.buffer) > HIGH and not self.paused:
+            self.paused = True
+            self.downstream.client_full()
 
     def send_all(self, parts: list[bytes]) -> None:
         for part in parts:
             self.send(part)
 
     def shut(self) -> None:
-        self.take(len(self.buffer))
-        self.open = False
+        self.take(len(self.held) + len(self.buffer))
+        self.close()
 
     def reset(self) -> None:
-        self.open, self.buffer = False, b""
+        self.buffer = self.held = b""
+        self.close()
 
     def lose(self) -> None:
-        self.open, self.buffer = False, b""
-        if self.downstream is not None:
-            self.downstream.client_lost()
+        """The event loop tells of it in its next turn, and closes the descriptor behind that."""
+        self.open, self.buffer, self.held = False, b"", b""
+
+        def lost() -> None:
+            if self.downstream is not None:
+                self.downstream.client_lost()
+            self.close()
+
+        self.model.loop.call_soon(lost)
+
+    def close(self) -> None:
+        self.open = False
+        if self.descriptor is not None and self.model.sockets.open.get(self.descriptor) is self:
+            del self.model.sockets.open[self.descriptor]
 
     def take(self, most: int) -> None:
-        taken, self.buffer = self.buffer[:most], self.buffer[most:]
-        self._parse(taken)
+        while most and (taken := self.held[:most]):
+            most -= len(taken)
+            self.held = self.held[len(taken) :]
+            self.buffer = self.buffer[self.hold(self.buffer) :]
+            self._parse(taken)
         if self.paused and len(self.buffer) <= HIGH // 4:
             self.paused = False
             self.downstream.client_takes()
@@ -209,8 +273,10 @@ class Downstream:
 class Client:
     """One EventSource, over all its connections."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, *, plain: bool) -> None:
         self.key = key
+        self.plain = plain
+        """Whether its socket gets what is sent as it is: it has no TLS."""
         self.last: int | None = None
         self.dropped = 0
         self.connection: Downstream | None = None
@@ -218,7 +284,7 @@ class Client:
         self.stalled = False
 
     def read(self, most: int = 10_000) -> None:
-        if self.connection is not None and self.connection.open and self.connection.buffer:
+        if self.connection is not None and self.connection.open and self.connection.held:
             self.connection.take(most)
 
     @property
@@ -281,7 +347,7 @@ class Exchanging:
     def ended(self, member: Member) -> None:
         self.members.remove(member)
         if isinstance(connection := member.client, Downstream) and connection.open:
-            connection.open = False
+            connection.close()
 
 
 class SharedStreamModel(RuleBasedStateMachine):
@@ -304,7 +370,11 @@ class SharedStreamModel(RuleBasedStateMachine):
             shared=Shared(grace_period=grace, max_age=120.0, reconnect_for=20.0),
             slow_consumer=SlowConsumer(policy=policy, buffer=BUFFER),
         )
-        self.clients: list[Client] = [Client(KEYS[number % 2]) for number in range(5)]
+        self.sockets = Sockets()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(direct, "write", self.sockets.write)
+        self.patch.setattr(direct, "now", self.loop.time)
+        self.clients: list[Client] = [Client(KEYS[number % 2], plain=number < 4) for number in range(5)]
         for client, last in zip(self.clients, seen, strict=True):
             client.last = last
         self.sharing: Sharing[Account] = Sharing(cast("Any", self.exchanging), self.deadlines)
@@ -395,7 +465,8 @@ class SharedStreamModel(RuleBasedStateMachine):
     def forgets(self, number: int) -> None:
         """The page is loaded anew."""
         self.disconnect(self.clients[number])
-        self.clients[number] = Client(self.clients[number].key)
+        forgotten = self.clients[number]
+        self.clients[number] = Client(forgotten.key, plain=forgotten.plain)
 
     @rule(key=st.sampled_from(KEYS), part=st.integers(0, 20))
     def upstream_breaks(self, key: str, part: int) -> None:
@@ -428,6 +499,9 @@ class SharedStreamModel(RuleBasedStateMachine):
         for client in self.clients:
             if client.connection is not None:
                 assert client.connection.unsent <= HIGH + BUFFER + LARGEST
+        for stream in self.sharing.streams:
+            members = {member._descriptor: member for member in stream.hub.members if member._direct_since is not None}
+            assert members == stream.hub.direct._clients
         for member in self.exchanging.members:
             assert member._waiting_size <= BUFFER + KEPT.bytes
         for key in KEYS:
@@ -454,7 +528,7 @@ class SharedStreamModel(RuleBasedStateMachine):
         try:
             await self.sharing.answer(asked, Account(), client.key)
         except UpstreamError:
-            connection.open = False
+            connection.close()
         except asyncio.CancelledError:
             assert connection.downstream is None or connection.downstream.finished, "who has gone is a member"
             raise
@@ -483,6 +557,7 @@ class SharedStreamModel(RuleBasedStateMachine):
             self.everybody_gets_everything()
             self.nothing_is_left()
         finally:
+            self.patch.undo()
             self.clock.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 self.loop.run_until_complete(self.clock)
@@ -512,6 +587,7 @@ class SharedStreamModel(RuleBasedStateMachine):
         assert len(self.sharing.streams) == 0
         assert not self.sharing.streams.leads
         assert not self.upstream.connections
+        assert not self.sockets.open
         assert len(self.deadlines) == 0
         assert asyncio.all_tasks(self.loop) == {self.clock}
 

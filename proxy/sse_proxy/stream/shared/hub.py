@@ -1,7 +1,8 @@
 """What the clients of one shared stream are written. Sans-I/O.
 
 Everybody gets whole events only, in upstream's order, from the moment when they joined. The bytes of what one read of
-upstream completes are made once, and are the same object for every client.
+upstream completes are made once, and are the same object for every client. Most are written them directly
+(`direct.py`), the others each as it says itself.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from typing import Generic, Protocol, TypeVar
 
 from sse_proxy.config import Replay
 from sse_proxy.stream.framing import chunk
+from sse_proxy.stream.shared.direct import Behind, Direct
 from sse_proxy.stream.shared.events import Event, EventSplitter
 from sse_proxy.stream.shared.ring import Portion, Ring, as_sent_back
 from sse_proxy.stream.shared.without_ids import ENOUGH
 
 
-class Taker(Protocol):
+class Taker(Behind, Protocol):
     """A client."""
 
     def write(self, portion: Portion) -> None: ...
@@ -36,11 +38,13 @@ class Hub(Generic[T]):
     """Who listens, and what was said."""
 
     __slots__ = (
+        "_apart",
         "_epoch",
         "_everybody",
         "_members",
         "_numbered",
         "_splitter",
+        "direct",
         "largest_event",
         "ring",
         "started",
@@ -50,6 +54,10 @@ class Hub(Generic[T]):
     def __init__(self, replay: Replay | None = None, largest_event: int | None = None) -> None:
         self._members: set[T] = set()
         self._everybody: tuple[T, ...] | None = ()
+        self._apart: set[T] = set()
+        """Those of them who are not in `direct`."""
+        self.direct: Direct[T] = Direct()
+        """Those who have all that was said, and for whom nothing else is due."""
         self._splitter = EventSplitter(largest_event)
         self.largest_event = largest_event
         """Bytes that an event may have; None: as many as `EventSplitter` says."""
@@ -90,12 +98,26 @@ class Hub(Generic[T]):
     def join(self, member: T) -> None:
         """From now on `member` is written everything."""
         self._members.add(member)
+        self._apart.add(member)
         self._everybody = None
 
     def leave(self, member: T) -> None:
-        """From now on nothing."""
+        """From now on nothing. It must not be written to directly any more."""
+        self._apart.discard(member)
         self._members.discard(member)
         self._everybody = None
+
+    def go_direct(self, member: T, descriptor: int) -> bool:
+        """From now on it is written to directly, at this descriptor; False: not now."""
+        if not self.direct.enter(descriptor, member):
+            return False
+        self._apart.discard(member)
+        return True
+
+    def stand_apart(self, member: T, descriptor: int) -> None:
+        """From now on it is not written to directly any more."""
+        self.direct.leave(descriptor)
+        self._apart.add(member)
 
     def feed(self, data: bytes, now: float) -> None:
         """Upstream said so."""
@@ -109,7 +131,10 @@ class Hub(Generic[T]):
             portion = Portion(chunk(whole), len(whole), sum(event.counts for event in events))
         else:
             portion = self._keep(self.ring, events, now, ids)
-        for member in self.members:
+        # Who is not written to directly yet, may be from the next portion on.
+        apart = tuple(self._apart)
+        self.direct.send(portion.framed, portion.size)
+        for member in apart:
             member.write(portion)
         for id_ in ids:
             self._tell(id_)

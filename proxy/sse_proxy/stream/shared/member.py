@@ -6,6 +6,9 @@ waits is dropped and a comment says how much (`DropOldest`). Its end is never cl
 
 One that comes back reads what it missed from the ring, as fast as its connection takes it. Only when it has all of it
 is it written what comes next: so nothing is queued for it, and nothing comes twice or out of order.
+
+While it takes everything and nothing else is due, it is among those who are written to directly (`direct.py`): then
+nothing of it is touched for an event.
 """
 
 from __future__ import annotations
@@ -43,6 +46,8 @@ class Member:
 
     __slots__ = (
         "_deadlines",
+        "_descriptor",
+        "_direct_since",
         "_dropped",
         "_ended",
         "_ending",
@@ -53,13 +58,13 @@ class Member:
         "_opened",
         "_policy",
         "_position",
+        "_sent",
         "_stalled_since",
         "_taken",
         "_tells_failure",
         "_timeouts",
         "_waiting",
         "_waiting_size",
-        "bytes_sent",
         "client",
         "due_tick",
         "finished",
@@ -102,8 +107,12 @@ class Member:
         self._stalled_since: float | None = None
         self._taken = 0
         self.due_tick: int | None = None
-        self.bytes_sent = 0
-        """Bytes of the body, without framing."""
+        self._sent = 0
+        """Bytes of the body, but for those since `_direct_since`."""
+        self._descriptor: int | None = None
+        """Of the client's socket, where it can be written to directly."""
+        self._direct_since: int | None = None
+        """What `Direct.sent` was when it began to be; None: it is not."""
         self.reason: CloseReason | None = None
         self.finished = False
         """Whether nothing is left to do for this client."""
@@ -111,6 +120,7 @@ class Member:
     def open(self, head: bytes, beginning: Beginning | None = None) -> None:
         """Send the response head, and join: at what comes next, if not elsewhere."""
         self._opened = self._deadlines.now()
+        self._descriptor = self.client.descriptor
         self.client.downstream = self
         self.client.head_sent = True
         self.client.send(head)
@@ -123,26 +133,62 @@ class Member:
                 self._wait(portion)
             self._go_on()
 
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of the body, without framing."""
+        directly = 0 if self._direct_since is None else self._hub.direct.sent - self._direct_since
+        return self._sent + directly
+
     # From the hub.
 
     def write(self, portion: Portion) -> None:
         """Part of `Taker`."""
         if self._position is not None:
             return  # It is in the ring.
-        if not self.bytes_sent:
+        if not self._sent:
             self._observer.first_byte()
         if self._full:
             self._write_full(portion)
-        else:
-            self.bytes_sent += portion.size
-            self.client.send(portion.framed)
+            return
+        self._sent += portion.size
+        self.client.send(portion.framed)
+        self._go_direct()
+
+    def fell_behind(self, data: bytes, taken: int) -> None:
+        """Part of `Taker`."""
+        self._stand_apart()
+        self.client.send(data[taken:])
+
+    def _go_direct(self) -> None:
+        descriptor, hub = self._descriptor, self._hub
+        if descriptor is None or self._full or self.reason is not None or self.client.unsent:
+            return
+        if hub.go_direct(self, descriptor):
+            self._direct_since = hub.direct.sent
+
+    def _stand_apart(self) -> None:
+        if self._direct_since is not None and self._descriptor is not None:
+            self._sent, self._direct_since = self.bytes_sent, None
+            self._hub.stand_apart(self, self._descriptor)
+
+    def _leave(self) -> None:
+        """No event is for it any more, and nothing is written to its descriptor."""
+        self._stand_apart()
+        self._descriptor = None
+        self._hub.leave(self)
+
+    def _send_between(self, data: bytes) -> None:
+        """What is no event of the stream."""
+        self.client.send(data)
+        if self.client.unsent:
+            self._stand_apart()
 
     def _write_full(self, portion: Portion) -> None:
         if self._policy.policy == "Disconnect":
             if self.client.unsent + len(portion.framed) > self._policy.buffer:
                 self.end(CloseReason.SLOW_CONSUMER)
                 return
-            self.bytes_sent += portion.size
+            self._sent += portion.size
             self.client.send(portion.framed)
             return
         self._wait(portion)
@@ -181,15 +227,15 @@ class Member:
             self._send(portions)
 
     def _send(self, portions: Sequence[Portion]) -> None:
-        if not self.bytes_sent:
+        if not self._sent:
             self._observer.first_byte()
-        self.bytes_sent += sum([portion.size for portion in portions])
+        self._sent += sum([portion.size for portion in portions])
         self.client.send_all([portion.framed for portion in portions])
 
     def heartbeat(self) -> None:
         """Nothing has come for some time."""
         if self.reason is None and self._position is None and not self.client.unsent:
-            self.client.send(HEARTBEAT_CHUNK)
+            self._send_between(HEARTBEAT_CHUNK)
             self._observer.heartbeat()
 
     # From the client's connection.
@@ -233,10 +279,10 @@ class Member:
         """Break the response off behind what was written."""
         if self.reason is not None:
             return
+        self._leave()
         if self._tells_failure and not self._waiting and (told := FAILURE_CHUNKS.get(reason)) is not None:
             self.client.send(told)
         self.reason = reason
-        self._hub.leave(self)
         self._waiting.clear()
         if reason is CloseReason.WRITE_TIMEOUT:
             self.client.reset()
@@ -256,7 +302,7 @@ class Member:
             self.end(CloseReason.WRITE_TIMEOUT)
         elif self._ending is not None and now >= self._ending.start:
             if self._ending.reconnect and not self._waiting and self._position is None:
-                self.client.send(parting())
+                self._send_between(parting())
             self.end(self._ending.reason)
         else:
             return self._next_look(now)
@@ -304,9 +350,9 @@ class Member:
         return now >= self._stalled_since + patience
 
     def _finish(self) -> None:
+        self._leave()
         self._deadlines.forget(self)
         if not self.finished:
             self.finished = True
-            self._hub.leave(self)
             self._waiting.clear()
             self._ended(self)
