@@ -22,7 +22,7 @@ from sse_proxy.config import Shared, SlowConsumer, Stream, Timeouts
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.stream.shared import direct
-from sse_proxy.stream.shared.direct import AT_ONCE, LONGEST, REST, Direct
+from sse_proxy.stream.shared.direct import AT_ONCE, PATIENCE, REST, Direct
 from sse_proxy.stream.shared.hub import Hub
 from sse_proxy.stream.shared.member import Member
 
@@ -61,7 +61,7 @@ class Pair:
 
 @pytest.fixture
 def pairs() -> Iterator[list[Pair]]:
-    pairs = [Pair() for _ in range(2 * AT_ONCE + 1)]
+    pairs = [Pair() for _ in range(3 * AT_ONCE + 1)]
     yield pairs
     for pair in pairs:
         pair.near.close()
@@ -116,22 +116,23 @@ def test_who_has_left_is_written_nothing(pairs: list[Pair], sent: Direct[Told]) 
     assert pairs[0].client.behind == []
 
 
+@pytest.mark.parametrize(("seconds", "written"), [(PATIENCE / AT_ONCE / 1.5, 2 * AT_ONCE), (PATIENCE, AT_ONCE)])
 def test_when_writes_take_long_the_others_fall_back_for_some_time(
-    pairs: list[Pair], sent: Direct[Told], monkeypatch: pytest.MonkeyPatch
+    pairs: list[Pair], sent: Direct[Told], monkeypatch: pytest.MonkeyPatch, seconds: float, written: int
 ) -> None:
     time = 100.0
     monkeypatch.setattr(direct, "now", lambda: time)
 
     def slowly(descriptor: int, data: bytes) -> int:
         nonlocal time
-        time += 2 * LONGEST
+        time += seconds
         return len(data)
 
     monkeypatch.setattr(direct, "write", slowly)
     sent.send(b"one", 3)
     behind = [pair for pair in pairs if pair.client.behind]
-    assert [pair.client.behind for pair in behind] == [[(b"one", 0)]] * (len(pairs) - AT_ONCE)
-    assert (len(sent), sent.sent) == (AT_ONCE, 3)
+    assert [pair.client.behind for pair in behind] == [[(b"one", 0)]] * (len(pairs) - written)
+    assert (len(sent), sent.sent) == (written, 3)
     descriptor, client = behind[0].near.fileno(), behind[0].client
     time += REST / 2
     assert not sent.enter(descriptor, client)

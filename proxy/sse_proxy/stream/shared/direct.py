@@ -15,26 +15,28 @@ Who does not take all of it, or whose connection turns out to be broken, is take
 what is left, and finds the same.
 
 Each of these calls lets go of the interpreter's lock, and where another thread computes (a large config is being read)
-each may have to wait for it, the switch interval of 5 ms. So the time is looked at every few writes, and when they take
-too long, nobody is written to directly for some time; the transports' own writes keep the lock.
+each may have to wait for it, the switch interval of 5 ms. So the time is looked at every few writes, and when some of
+them have taken too long, nobody is written to directly for some time; the transports' own writes keep the lock.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 AT_ONCE = 4
 """Writes between two looks at the clock."""
 
-LONGEST = 0.003
-"""Seconds that so many may take: some hundred times what they do take."""
+LONG = 0.003
+"""Seconds for so many that are some hundred times what they take."""
+
+PATIENCE = 0.015
+"""Seconds that may be lost so while everybody is written to once: another process may have had the core."""
 
 REST = 0.5
-"""Seconds without direct writes, once they took longer."""
+"""Seconds without direct writes, once more was lost."""
 
 write = os.write
 now = time.monotonic
@@ -88,6 +90,7 @@ class Direct(Generic[C]):
         behind: list[tuple[int, int]] = []
         length = len(data)
         clients = iter(self._clients)
+        lost = 0.0
         before = now()
         while descriptors := tuple(islice(clients, AT_ONCE)):
             for descriptor in descriptors:
@@ -99,15 +102,14 @@ class Direct(Generic[C]):
                 if taken != length:
                     behind.append((descriptor, taken))
             after = now()
-            if after - before > LONGEST:
-                self._rest(clients, behind, after)
-                break
+            if after - before > LONG:
+                lost += after - before
+                if lost > PATIENCE:
+                    self._rests_until = after + REST
+                    behind.extend((descriptor, 0) for descriptor in clients)
+                    break
             before = after
         self.sent += size
         told = [(self._clients.pop(descriptor), taken) for descriptor, taken in behind]
         for client, taken in told:
             client.fell_behind(data, taken)
-
-    def _rest(self, others: Iterator[int], behind: list[tuple[int, int]], after: float) -> None:
-        self._rests_until = after + REST
-        behind.extend((descriptor, 0) for descriptor in others)
