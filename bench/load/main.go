@@ -2,6 +2,7 @@
 //
 //	load origin   serves streams of numbered, time-stamped events
 //	load streams  opens many streams and checks every event of them
+//	load return   is clients that come back to a stream; `streams` starts it
 //	load posts    sends short requests, one after another, on connections that are kept
 //	load proxy    relays with net/http/httputil.ReverseProxy
 //
@@ -20,13 +21,14 @@ import (
 var commands = map[string]func(arguments []string) error{
 	"origin":  origin,
 	"streams": streams,
+	"return":  comeBack,
 	"posts":   posts,
 	"proxy":   reverseProxy,
 }
 
 func main() {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: load origin|streams|posts|proxy (each with -h)")
+		fmt.Fprintln(os.Stderr, "usage: load origin|streams|return|posts|proxy (each with -h)")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {

@@ -52,6 +52,7 @@ type fleet struct {
 	since              atomic.Int64 // Unix nanoseconds: events written before are not in this window's latencies
 	relay, head, first latencies
 	reason             atomic.Pointer[string]
+	returning          faults // of the clients that came back
 }
 
 // streams opens them all, measures, and closes them. The windows are `connect` (from the first dialling to the last
@@ -295,6 +296,7 @@ func (f *fleet) finish(readers *sync.WaitGroup) {
 		}
 	}
 	readers.Wait()
+	end.faults.add(f.returning)
 	for _, checker := range f.checkers {
 		end.faults.add(checker.faults)
 	}
