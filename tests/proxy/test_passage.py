@@ -18,7 +18,7 @@ from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.stream.ending import Ending
 from sse_proxy.stream.framing import LAST_CHUNK, chunk
 from sse_proxy.stream.measured import MeasuredRelay
-from sse_proxy.stream.passage import SIZE_LINES
+from sse_proxy.stream.passage import CANONICAL, MOST
 from sse_proxy.stream.relay import Relay
 from sse_proxy.upstream.connection import UpstreamConnection
 from sse_proxy.upstream.pool import Lease
@@ -161,6 +161,7 @@ sizes = st.one_of(st.just(5000), st.integers(1, 30))
 @example([(EVENT + b"0", 5000, 0.0, 0), (EVENT, 5000, 0.0, 0)])
 @example([(chunk(b"data: 2\n"), 5000, 0.0, 0), (EVENT, 5000, 0.0, 0)])
 @example([(EVENT, 5000, 5.0, 0), (EVENT, 5000, 5.0, 0)])
+@example([(EVENT, 5000, 9.5, 0), (EVENT, 5000, 9.5, 0)])
 def test_as_if_it_were_decoded(reads: list[tuple[bytes, int, float, int]]) -> None:
     asyncio.run(receive_on_both(reads))
 
@@ -224,9 +225,26 @@ async def test_a_clean_end_comes_before_one_of_the_gateway() -> None:
     assert stage.relay.reason is CloseReason.UPSTREAM_END
 
 
-def test_size_lines() -> None:
-    for size in range(1, 4080):
-        whole = chunk(b"x" * size)
-        if len(whole) < len(SIZE_LINES):
-            assert whole == SIZE_LINES[len(whole)] + b"x" * size + b"\r\n"
-    assert {length for length, line in enumerate(SIZE_LINES) if len(line) > length} == {0, 1, 2, 3, 4, 5, 21, 262}
+def test_canonical_chunks() -> None:
+    for size in range(1, MOST - 7):
+        start, line, data = CANONICAL[len(chunk(b"x" * size))]
+        assert (chunk(b"x" * size)[start], data) == (line, size)
+    without = {length for length, (start, line, _) in enumerate(CANONICAL) if len((b"x" * length)[start]) != len(line)}
+    assert without == {1, 2, 3, 4, 5, 21, 262}
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 255, 256, 257, MOST - 8, MOST - 7, MOST])
+async def test_chunks_of_any_size_pass_whole(size: int) -> None:
+    stage = Stage()
+    event = chunk(b"x" * (size - 2) + b"\n\n" if size > 1 else b"\n")
+    stage.receive(EVENT, event, EVENT)
+    assert stage.wire.written[1:] == [EVENT, event, EVENT]
+    assert stage.relay.bytes_sent == 18 + size
+
+
+@pytest.mark.parametrize("wrong", [b"8\r\ndata: 1\n\n\r\n", b"a\r\ndata: 1\n\n\r\n", b"9\r\ndata: 1\n\n\n\n"])
+async def test_a_chunk_of_another_size_does_not_pass(wrong: bytes) -> None:
+    stage = Stage()
+    stage.receive(EVENT, EVENT, wrong, EVENT)
+    assert b"".join(stage.wire.written[1:])[:28] == EVENT * 2
+    assert wrong not in stage.wire.written

@@ -11,7 +11,7 @@ import math
 
 from sse_proxy.stream.boundary import EventBoundary
 from sse_proxy.stream.close import CloseReason
-from sse_proxy.stream.passage import SIZE_LINES
+from sse_proxy.stream.passage import MOST
 from sse_proxy.stream.relay import Relay
 from sse_proxy.upstream.response import ResponseHead
 
@@ -54,7 +54,7 @@ class MeasuredRelay(Relay):
 
     def _open_passage(self) -> None:
         # What passes there is from boundary to boundary, so nothing of it need be measured if it cannot be too large.
-        if self._measure.most >= len(SIZE_LINES):
+        if self._measure.most >= MOST:
             super()._open_passage()
 
     def body_received(self, body: bytes, framed: bytes) -> None:

@@ -129,7 +129,7 @@ class Relay:
         self._lease = lease
         self._timeouts = timeouts
         self._near_idle = near(timeouts.idle)
-        self._passage = Passage(deadlines, self._near_idle)
+        self._passage = Passage(deadlines)
         self._deadlines = deadlines
         self._observer = observer
         self._ended = ended
@@ -468,6 +468,9 @@ class Relay:
         timeouts = self._timeouts
         if self._opened is None:
             return self._look_waiting_for_head(now)
+        if now >= self._passage.last + self._near_idle:
+            # What comes now is told as coming late, on the long way.
+            self._passage.close()
         if timeouts.stream is not None and now >= self._opened + timeouts.stream:
             self.end(CloseReason.STREAM_TIMEOUT)
         elif timeouts.idle is not None and not self._held and now >= self._passage.last + timeouts.idle:
@@ -552,7 +555,8 @@ class Relay:
         timeouts = self._timeouts
         times = []
         if timeouts.idle is not None and not self._held:
-            times.append(self._passage.last + timeouts.idle)
+            near = self._passage.last + self._near_idle
+            times.append(near if now < near else self._passage.last + timeouts.idle)
         if timeouts.stream is not None and self._opened is not None:
             times.append(self._opened + timeouts.stream)
         if (at := self._stall.next_look(now)) is not None:

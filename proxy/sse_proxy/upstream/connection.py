@@ -13,7 +13,7 @@ from typing import Protocol, cast
 
 from sse_proxy.errors import FramingError
 from sse_proxy.stream.framing import BodyDecoder
-from sse_proxy.stream.passage import Passage
+from sse_proxy.stream.passage import Passing
 from sse_proxy.upstream.response import ResponseHead, head_end, parse_head
 
 MAX_HEAD = 64 * 1024
@@ -32,7 +32,7 @@ class Receiver(Protocol):
         """The response is complete, or `failure` says what broke it; also before the head."""
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(Passing):
     """A client connection that carries one exchange at a time."""
 
     __slots__ = (
@@ -47,7 +47,6 @@ class UpstreamConnection(asyncio.Protocol):
         "_transport",
         "answered",
         "exchanges",
-        "passage",
         "peer",
         "when_lost",
     )
@@ -64,8 +63,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.exchanges = 0
         self.answered = False
         """Whether the current exchange has got a byte of its response."""
-        self.passage: Passage | None = None
-        """The receiver's, which may take a read of the body before it is decoded."""
+        self.passage = None
         self._reusable = True
         self.peer = ""
         """The address that it is connected to."""
@@ -151,10 +149,7 @@ class UpstreamConnection(asyncio.Protocol):
         if full is not None and not full.done():
             full.set_result(None)
 
-    def data_received(self, data: bytes) -> None:
-        passage = self.passage
-        if passage is not None and passage.take(data):
-            return
+    def received(self, data: bytes) -> None:
         receiver, decoder = self._receiver, self._decoder
         if receiver is None:
             self._discard()
@@ -225,7 +220,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._reusable = False
             self._finish(None)
         elif data:
-            self.data_received(data)
+            self.received(data)
 
     def _fail(self, failure: str) -> None:
         self._discard()
