@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from sse_proxy.access_log import Sink, line, member, query_names, seconds
+from sse_proxy.access_log import Sink, line, member, seconds
 from sse_proxy.field_changes import UNCHANGED, FieldChanges
 from sse_proxy.forwarded import Via
 from sse_proxy.limits.admission import Admission, address_key
@@ -240,5 +240,5 @@ class Account:
         asked = member("method", self.method)
         target, self.target = self.target, None
         if target is not None:
-            asked += f"{member('host', target.host)}{member('path', target.path)}{query_names(target.query)}"
+            asked += target.log_members
         return who, asked

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+from sse_proxy.access_log import member, query_names
 from sse_proxy.errors import BadTargetError
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]*)(?::([0-9]*))?", re.ASCII)
@@ -43,6 +44,8 @@ class RequestTarget:
     """Behind the `?`, undecoded; None without `?`."""
     segments: tuple[str, ...]
     """The path's segments, decoded for matching; `("",)` is the root, a trailing `/` gives a last `""`."""
+    log_members: str
+    """What the access log says of it."""
 
 
 def parse_target(target: str, host: str | None) -> RequestTarget:
@@ -73,11 +76,13 @@ def _parse(target: str, host: str | None) -> RequestTarget:
             raise BadTargetError("The request target names no host.")
         target = absolute[3] if absolute[3].startswith("/") else "/" + absolute[3]
     path, mark, query = target.partition("?")
+    name = parse_host(host)
     return RequestTarget(
-        host=parse_host(host),
+        host=name,
         path=path,
         query=query if mark else None,
         segments=_segments(path),
+        log_members=member("host", name) + member("path", path) + query_names(query),
     )
 
 

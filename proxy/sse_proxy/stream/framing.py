@@ -149,6 +149,10 @@ class ChunkedBody:
         self.broken: str | None = None
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        if data == LAST_CHUNK and self.at_chunk:
+            self._begun = None
+            self._state, self.ended = self._TRAILER, True
+            return b"", b""
         if self._state == self._SIZE:
             # Usually a read is one chunk, or the last two. Then the size is known beforehand, and its line is compared,
             # not read.
