@@ -18,6 +18,8 @@ import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
+import uvloop
+
 from sse_operator.cluster.api_server import ApiServer
 from sse_operator.cluster.api_statuses import ApiStatuses
 from sse_operator.cluster.attempts import ATTEMPT_TIMEOUT
@@ -246,7 +248,7 @@ def main(arguments: argparse.Namespace) -> int:
         return 2
     code = 0
     try:
-        asyncio.run(operate(settings))
+        uvloop.run(operate(settings))
     except* OperatorError as errors:
         code = 1
         logger.error("ending: %s", errors.exceptions[0])
