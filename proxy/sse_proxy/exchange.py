@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from sse_proxy import access_log, errors, headers
 from sse_proxy.account import Account
-from sse_proxy.config import Api, GatewayLimits
+from sse_proxy.config import GatewayLimits
 from sse_proxy.cors import OptionsAnswer
 from sse_proxy.forwarded import TrustedProxies
 from sse_proxy.forwarding import Attempt, Forwarding, Rest
@@ -132,7 +132,7 @@ class Exchanges:
                 problem = Problem(status, error.reason, retry_after=_RETRY_AFTER.get(type(error)))
                 self._refuse(request, account, problem)
             case errors.BodyTooLargeError() if account.route is not None:
-                self._refuse(request, account, _body_too_large(account.route.api), close=True)
+                self._refuse(request, account, _body_too_large(account.route), close=True)
             case errors.RequestBrokenError():
                 self._refuse(request, account, Problem(400, "BadRequest"), close=True)
             case _:
@@ -220,8 +220,8 @@ class Exchanges:
         account.admitted(admission.consumer)
         if (refusal := account.enter((self.admission, route.admission))) is not None:
             return refusal
-        if _too_large(int(request.head.length or 0), route.api):
-            return _body_too_large(route.api)
+        if route.request_body is not None and (request.head.length or 0) > route.request_body:
+            return _body_too_large(route)
         return Inquiry(request, account.via, route, rest, admission.query, admission.fields)
 
     def _refuse(self, request: Request, account: Account, problem: Problem, *, close: bool = False) -> None:
@@ -307,9 +307,5 @@ class Exchanges:
         self.sharing.streams.close()
 
 
-def _too_large(size: int, api: Api) -> bool:
-    return api.limits.request_body is not None and size > api.limits.request_body
-
-
-def _body_too_large(api: Api) -> Problem:
-    return Problem(413, "BodyTooLarge", f"The body may have {api.limits.request_body} bytes.")
+def _body_too_large(route: Route) -> Problem:
+    return Problem(413, "BodyTooLarge", f"The body may have {route.request_body} bytes.")

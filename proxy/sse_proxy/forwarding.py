@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import math
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, Protocol
 
 from sse_proxy import errors
 from sse_proxy.account import Account
-from sse_proxy.config import Upstream
 from sse_proxy.inquiry import Inquiry
 from sse_proxy.request import RequestBody
 from sse_proxy.route import Route
@@ -77,19 +75,19 @@ class Forwarding:
         gives no answer, to go on with `ask`. Where something has to be waited for, what is left to do. Raises
         UpstreamError, BodyTooLargeError."""
         request, route = inquiry.request, inquiry.route
-        upstream = route.api.upstream
+        upstream = route.upstream
         if route.api.failover is not None or not (upstream.keep_alive and request.complete):
             return functools.partial(self.ask, inquiry, account)
         endpoint = account.endpoint = route.endpoints.choose(inquiry.affinity(), (), inquiry.session)
         if endpoint is None:
             raise _no_endpoint()
         route.usage.take(upstream.max_connections, self._deadlines.now())
-        lease = self._pool.take(endpoint.target, route.reach, _keep_for(upstream))
+        lease = self._pool.take(endpoint.target, route.reach, route.keep_for)
         if lease is None:
             route.usage.free()
             return functools.partial(self.ask, inquiry, account, chosen=endpoint)
         _count(lease, route.usage, endpoint)
-        opening = opening_for(request, route.api.stream)
+        opening = opening_for(request, route.stream)
         attempt = self._attempt(inquiry, account, endpoint, inquiry.begin_at(endpoint.target), lease, opening, None)
         attempt.relay.when_decided = functools.partial(_decided, attempt, account, failed)
         return None
@@ -112,7 +110,7 @@ class Forwarding:
             tries += route.api.failover.attempts
             await inquiry.keep_body()
         key = inquiry.affinity()
-        opening = opening_for(inquiry.request, route.api.stream) if divert is None else None
+        opening = opening_for(inquiry.request, route.stream) if divert is None else None
         tried: list[Endpoint] = []
         first = attempt.endpoint if attempt is not None else chosen
         while (endpoint := first or route.endpoints.choose(key, tried, inquiry.session)) is not None:
@@ -139,7 +137,7 @@ class Forwarding:
         attempt: Attempt | None,
     ) -> None:
         """Ask one endpoint, and have its answer relayed. Raises UpstreamError when there is none."""
-        upstream = inquiry.route.api.upstream
+        upstream = inquiry.route.upstream
         place = attempt.place if attempt is not None else inquiry.begin_at(endpoint.target)
         reuse = upstream.keep_alive
         while True:
@@ -182,11 +180,11 @@ class Forwarding:
     ) -> Attempt:
         """Send the request, and have its answer relayed. Raises BodyTooLargeError."""
         request, route = inquiry.request, inquiry.route
-        relay = (Relay if route.api.stream.event_size is None else MeasuredRelay)(
+        relay = (Relay if route.stream.event_size is None else MeasuredRelay)(
             request.connection,
             lease,
-            route.api.timeouts,
-            route.api.stream,
+            route.timeouts,
+            route.stream,
             self._deadlines,
             account,
             self._exchanges.ended,
@@ -195,7 +193,7 @@ class Forwarding:
             one_zero=request.head.one_zero,
             changes=inquiry.response_changes(endpoint.name).then(account.cors),
             opening=opening,
-            redirected=inquiry.redirected if route.api.upstream.follow_redirects else None,
+            redirected=inquiry.redirected if route.upstream.follow_redirects else None,
             diverted=divert,
         )
         request.connection.downstream = relay
@@ -225,12 +223,12 @@ class Forwarding:
 
     async def _connect(self, route: Route, endpoint: Endpoint, place: Place, *, reuse: bool) -> Lease:
         """A connection that counts for the route's API until it is given back. Raises UpstreamError."""
-        api, usage = route.api, route.usage
+        usage = route.usage
         reach = route.reach.beyond if place.foreign else route.reach
-        usage.take(api.upstream.max_connections, self._deadlines.now())
+        usage.take(route.upstream.max_connections, self._deadlines.now())
         try:
             lease = await self._pool.connect(
-                place.target, reach, reuse=reuse, keep_for=_keep_for(api.upstream), within=api.timeouts.connect
+                place.target, reach, reuse=reuse, keep_for=route.keep_for, within=route.timeouts.connect
             )
         except BaseException:
             usage.free()
@@ -270,7 +268,7 @@ def _send(inquiry: Inquiry, relay: Relay, lease: Lease, place: Place) -> None:
     """Send a request to upstream: at once what has come of it, and the rest as it comes, of its body as much as the API
     allows. Raises BodyTooLargeError."""
     request, upstream = inquiry.request, lease.connection
-    most = inquiry.route.api.limits.request_body
+    most = inquiry.route.request_body
     head = inquiry.head(place)
     upstream.begin(relay, to_head_request=place.method == b"HEAD")
     body = inquiry.whole_body()
@@ -315,10 +313,3 @@ async def _upload(body: RequestBody, relay: Relay, lease: Lease, most: int | Non
         connection.send(LAST_CHUNK)
     relay.request_complete = True
     relay.waiting_for_upstream()
-
-
-def _keep_for(upstream: Upstream) -> float:
-    """Seconds for which a connection is kept after an exchange."""
-    if not upstream.keep_alive:
-        return 0.0
-    return math.inf if upstream.keep_alive_timeout is None else upstream.keep_alive_timeout

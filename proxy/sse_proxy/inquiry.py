@@ -75,8 +75,8 @@ class Inquiry:
         self._fields = fields
         self.session: bytes | None = None
         """The mark of the endpoint that has its session."""
-        if (header := route.api.load_balancing.session_header) is not None:
-            self.session, self._fields = unmarked(header.encode(), fields)
+        if route.session_header is not None:
+            self.session, self._fields = unmarked(route.session_header, fields)
         self._sent = False
         self._refusal: UpstreamError | None = None
         self.place: Place | None = None
@@ -157,8 +157,8 @@ class Inquiry:
 
     def response_changes(self, endpoint: str) -> FieldChanges:
         """Those of a response's fields, where the endpoint of this name answers."""
-        changes, header = self.route.response_changes, self.route.api.load_balancing.session_header
-        return changes if header is None else replace(changes, extended=(header.encode(), marking(endpoint)))
+        changes, header = self.route.response_changes, self.route.session_header
+        return changes if header is None else replace(changes, extended=(header, marking(endpoint)))
 
     def begin_at(self, target: Target) -> Place:
         """Make it at an endpoint."""
@@ -188,7 +188,7 @@ class Inquiry:
 
     def head(self, place: Place) -> bytes:
         """The request head where it is made."""
-        request, upstream = self.request, self.route.api.upstream
+        request, upstream = self.request, self.route.upstream
         named = request.get(b"host") if upstream.host_header == "Client" and not place.hops else None
         return headers.request_head(
             place.method,

@@ -20,7 +20,7 @@ def lapsed(
     """Why an exchange that came in by `route`, with a plan's `Consumer.credential`, must end under the table `current`;
     None: it goes on. `before` is the table that the exchange was judged by before, if it was. What the latest entry of
     its API says of such ends is what counts."""
-    key = route.api.key
+    key = route.key
     now = current.routes.get(key)
     if now is route:
         return None

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sse_proxy.access_log import member
-from sse_proxy.config import CREDENTIALS_SLOT, Api, ApiSecrets, GatewayConfig, Unavailable
+from sse_proxy.config import (
+    CREDENTIALS_SLOT,
+    Api,
+    ApiSecrets,
+    GatewayConfig,
+    Stream,
+    Timeouts,
+    Unavailable,
+    Upstream,
+)
 from sse_proxy.cors import Cors
 from sse_proxy.errors import TargetError, TlsSettingsError
 from sse_proxy.field_changes import FieldChanges, field_changes
@@ -49,6 +59,17 @@ class Route:
     admission: Admission
     log_members: str
     """What the access log says of the API."""
+
+    # Of the API, what every request asks for: a model's field takes ten times as long to read.
+    key: str
+    stream: Stream
+    timeouts: Timeouts
+    upstream: Upstream
+    keep_for: float
+    """Seconds for which a connection is kept after an exchange."""
+    session_header: bytes | None
+    request_body: int | None
+    """Bytes that a request's body may have."""
 
     @property
     def hostnames(self) -> tuple[str, ...]:
@@ -140,6 +161,7 @@ def _route(
         _log.error("%s: %s", api.key, error)
         unavailable = unavailable or Unavailable(reason="InvalidTls", message="The API's certificates are faulty.")
     known = before.endpoints if before is not None else None
+    session_header = api.load_balancing.session_header
     endpoints = counts.api(api.key).endpoints = Endpoints(api, targets, known, observations, now)
     return Route(
         api,
@@ -156,4 +178,17 @@ def _route(
         cors=Cors(api.cors) if api.cors is not None else None,
         admission=Admission(api.limits, before.admission if before is not None else None),
         log_members=member("api", api.key) + member("version", api.version),
+        key=api.key,
+        stream=api.stream,
+        timeouts=api.timeouts,
+        upstream=api.upstream,
+        keep_for=_keep_for(api.upstream),
+        session_header=session_header.encode() if session_header is not None else None,
+        request_body=api.limits.request_body,
     )
+
+
+def _keep_for(upstream: Upstream) -> float:
+    if not upstream.keep_alive:
+        return 0.0
+    return math.inf if upstream.keep_alive_timeout is None else upstream.keep_alive_timeout

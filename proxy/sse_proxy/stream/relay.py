@@ -197,8 +197,9 @@ class Relay:
         if self._opening is not None and self.request_complete:
             self._opening.wait(now)
             self._deadlines.watch(self, self._look_waiting_for_head(now))
-        elif self._timeouts.response is not None:
-            self._deadlines.watch(self, now + self._timeouts.response)
+        elif (timeout := self._timeouts.response) is not None:
+            # No later than the look that a response needs, which need not be moved then.
+            self._deadlines.watch(self, now + min(timeout, self._timeouts.write or timeout))
 
     def waiting_for_client(self) -> None:
         """From now on the client has to send more of the request."""
