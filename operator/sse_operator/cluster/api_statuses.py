@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
@@ -21,6 +22,13 @@ from sse_operator.compiler.status import sse_api_status
 from sse_operator.compiler.verdicts import api_verdicts
 
 ValueT = TypeVar("ValueT")
+
+AT_ONCE = 64
+"""Statuses of one gateway that are under way, or wait for that, at the same time: of ten thousand, a few are in memory,
+and where the run is given up a few are to be cancelled."""
+
+TURN = 256
+"""SseApis that are looked at in a row: the lease must be renewed, and the probes answered, between them."""
 
 PATIENCE = 3.0
 """Seconds after an edit in which nothing is written but that its config is on its way to the proxies: the status is of
@@ -65,21 +73,25 @@ class ApiStatuses:
     ) -> None:
         """Write those that differ from what was compiled, on the SseApis as they are now. Raises ApiServerError."""
         entries = revised.entries if revised else {}
-        before, in_order = self._in_order.get(gateway_key, {}), dict[str, _InOrder]()
-        since, on_its_way = self._on_its_way.get(gateway_key, {}), dict[str, float]()
+        in_order = self._in_order.setdefault(gateway_key, {})
+        on_its_way = self._on_its_way.setdefault(gateway_key, {})
         to_write: list[tuple[SseApi, SseApiStatus]] = []
         everywhere = loaded_everywhere(programmed)
         warned = {key for warnings in programmed.warnings.values() for key in warnings} if programmed else set()
         now = self._now()
-        attached = self._store.apis.attached(gateway_key)
-        for key, result in compiled.results.items():
+        for number, (key, result) in enumerate(compiled.results.items(), 1):
+            if number % TURN == 0:
+                await asyncio.sleep(0)
+            if len(to_write) == AT_ONCE:
+                await self._write(to_write)
             metadata = result.api.metadata
-            current = attached.get((metadata.namespace, metadata.name))
+            current = self._store.apis.attached(gateway_key).get((metadata.namespace, metadata.name))
             if current is None or current.metadata.uid != metadata.uid:
                 continue  # it went, or to another gateway, whose it is to tell
             revision = entry.revision if (entry := entries.get(key)) else 0
             loaded = revision <= everywhere and key not in warned
-            known = before.get(key)
+            known = in_order.pop(key, None)
+            since = on_its_way.pop(key, None)
             if known is not None and (known.result is not result or known.current is not current):
                 known = None
             if known is not None and known.loaded and loaded and known.told[-1] == reached_at:
@@ -99,13 +111,18 @@ class ApiStatuses:
             if (current.status.observed_generation or 0) > metadata.generation:
                 continue
             if _is_on_its_way(compiled_api, status):
-                on_its_way[key] = since.get(key, self._clock())
+                on_its_way[key] = self._clock() if since is None else since
                 if self._clock() - on_its_way[key] < PATIENCE:
                     continue
             to_write.append((compiled_api, status))
-        _remember(self._in_order, gateway_key, in_order)
-        _remember(self._on_its_way, gateway_key, on_its_way)
-        await settle(*(self._writer.write_api(api, status) for api, status in to_write))
+        await self._write(to_write)
+        _keep(self._in_order, gateway_key, compiled.results)
+        _keep(self._on_its_way, gateway_key, compiled.results)
+
+    async def _write(self, statuses: list[tuple[SseApi, SseApiStatus]]) -> None:
+        """Write them, and take them off the list."""
+        await settle(*(self._writer.write_api(api, status) for api, status in statuses))
+        statuses.clear()
 
     async def refuse(self, apis: Sequence[SseApi]) -> None:
         """Of SseApis whose gatewayRef is faulty: no gateway has them. Raises ApiServerError."""
@@ -125,8 +142,10 @@ def _is_on_its_way(api: SseApi, status: SseApiStatus) -> bool:
     return edited and pending and api.status.claim == status.claim
 
 
-def _remember(all_of_it: dict[str, dict[str, ValueT]], gateway_key: str, of_gateway: dict[str, ValueT]) -> None:
-    if of_gateway:
-        all_of_it[gateway_key] = of_gateway
-    else:
-        all_of_it.pop(gateway_key, None)
+def _keep(remembered: dict[str, dict[str, ValueT]], gateway_key: str, keys: Collection[str]) -> None:
+    """Forget those SseApis of the gateway that are not its own any more."""
+    of_gateway = remembered[gateway_key]
+    for key in [key for key in of_gateway if key not in keys]:
+        del of_gateway[key]
+    if not of_gateway:
+        del remembered[gateway_key]

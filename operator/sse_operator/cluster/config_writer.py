@@ -8,7 +8,7 @@ gateway has; all of it can be made anew from what is in the cluster.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 from sse_operator.api.objects import SseGateway
@@ -48,17 +48,11 @@ class ConfigWriter:
         """As of which resource version of the SseApis the config is that is in the cluster."""
         return written_as_of(self._index(gateway), gateway)
 
-    def revise(self, gateway: SseGateway, compiled: CompiledGateway) -> Revised:
+    async def revise(self, gateway: SseGateway, compiled: CompiledGateway) -> Revised:
         """What is to be written, given what is in the cluster."""
         key = gateway.metadata.key
-        before = self._revised.get(key)
-        known = {before.index.shards[shard_id]: shard for shard_id, shard in before.shards.items()} if before else None
         config_maps = self._store.children[CONFIG_MAPS].of_gateway(key)
-        index, shards = written_config(gateway.metadata.name, config_maps, known)
-        floor = gateway.status.revision or 0
-        if index is None and before is not None:  # it got lost, and the status may tell of a revision before
-            floor = max(floor, before.index.revision)
-        revised = revise(compiled, index, shards, floor=floor, before=before)
+        revised = await asyncio.to_thread(_revise, gateway, compiled, config_maps, self._revised.get(key))
         self._revised[key] = revised
         return revised
 
@@ -100,3 +94,14 @@ class ConfigWriter:
     def _index(self, gateway: SseGateway) -> Object | None:
         name = child_name(gateway.metadata.name, INDEX_SUFFIX)
         return self._store.children[CONFIG_MAPS].get((gateway.metadata.namespace, name))
+
+
+def _revise(
+    gateway: SseGateway, compiled: CompiledGateway, config_maps: Sequence[Object], before: Revised | None
+) -> Revised:
+    known = {before.index.shards[shard_id]: shard for shard_id, shard in before.shards.items()} if before else None
+    index, shards = written_config(gateway.metadata.name, config_maps, known)
+    floor = gateway.status.revision or 0
+    if index is None and before is not None:  # it got lost, and the status may tell of a revision before
+        floor = max(floor, before.index.revision)
+    return revise(compiled, index, shards, floor=floor, before=before)

@@ -76,6 +76,8 @@ class Elector:
         self._observer = Observer(identity, times)
         self._attempted: float | None = None
         """When the last attempt began; None before the first."""
+        self._held: Object | None = None
+        """The lease as it was when this process wrote it last."""
         self._renewed: float | None = None
         """When the attempt began that renewed it last; None while it is not held."""
 
@@ -115,7 +117,7 @@ class Elector:
         """Give the lease up, if it is held; a failure only costs the next holder some time."""
         if not self.leads:
             return
-        self._renewed = None
+        self._renewed = self._held = None
         with contextlib.suppress(OperatorError):
             lease = await self._request("GET", self._path, None)
             if lease["spec"].get("holderIdentity") == self._identity:
@@ -137,26 +139,36 @@ class Elector:
         except OperatorError as error:
             logger.warning("lease: %s", error)
             held = False
+        if not held:
+            self._held = None
         if held:
             self._renewed = began
         return held
 
     async def _take(self) -> bool:
-        try:
-            lease = await self._request("GET", self._path, None)
-        except ApiServerError as error:
-            if not error.not_found:
-                raise
-            await self._request("POST", LEASES.path(self._namespace), self._new())
-            return True
+        if self._held is not None:  # nobody has written to it, or else this is refused: there is no need to look
+            lease = self._held
+        else:
+            try:
+                lease = await self._request("GET", self._path, None)
+            except ApiServerError as error:
+                if not error.not_found:
+                    raise
+                self._held = await self._request("POST", LEASES.path(self._namespace), self._new())
+                return True
         spec = lease["spec"]
         if not self._observer.may_take(spec, self._clock()):
             return False
+        changes = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": int(self._times.duration),
+            "renewTime": _now(),
+        }
         if spec.get("holderIdentity") != self._identity:
-            spec["leaseTransitions"] = (spec.get("leaseTransitions") or 0) + 1
-            spec["acquireTime"] = _now()
-        spec.update(holderIdentity=self._identity, leaseDurationSeconds=int(self._times.duration), renewTime=_now())
-        await self._request("PUT", self._path, lease)  # carries the resourceVersion: fails if somebody was quicker
+            changes |= {"leaseTransitions": (spec.get("leaseTransitions") or 0) + 1, "acquireTime": _now()}
+        lease = {**lease, "spec": {**spec, **changes}}
+        # It carries the resourceVersion: this fails if somebody was quicker.
+        self._held = await self._request("PUT", self._path, lease)
         return True
 
     async def _request(self, method: str, path: str, body: Object | None) -> Object:

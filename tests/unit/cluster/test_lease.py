@@ -34,8 +34,10 @@ class FakeLeases:
     def __init__(self) -> None:
         self.lease: Object | None = None
         self.failing = False
+        self.requests: list[str] = []
 
     async def lease_request(self, method: str, path: str, body: Object | None, timeout: float) -> Object:
+        self.requests.append(method)
         if self.failing:
             raise ApiServerError(method, 500, "InternalError", "no")
         if method == "GET":
@@ -115,3 +117,19 @@ async def test_two_that_try_at_once_do_not_both_get_it() -> None:
     with pytest.raises(ApiServerError, match="409"):
         await leases.lease_request("PUT", "", stale, 1.0)
     assert not await second._attempt()
+
+
+async def test_a_holder_looks_again_only_after_somebody_else_wrote() -> None:
+    leases, clock = FakeLeases(), Clock()
+    first = elector(leases, "first", clock)
+    await first.acquire()
+    leases.requests.clear()
+    assert await first._attempt()
+    assert await first._attempt()
+    assert leases.requests == ["PUT", "PUT"]
+    assert leases.lease
+    leases.lease = {**leases.lease, "metadata": {"resourceVersion": "77"}}
+    assert not await first._attempt()
+    assert await first._attempt()
+    assert leases.requests == ["PUT", "PUT", "PUT", "GET", "PUT"]
+    assert leases.lease["spec"]["leaseTransitions"] == 0

@@ -1,6 +1,7 @@
 """What is told of a gateway, when, and what is not told again; in virtual time, with the API server and the proxies as
 far as statuses go."""
 
+import asyncio
 import itertools
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from apiserver.manifests import Document, sse_api, sse_gateway
-from sse_operator.cluster.api_statuses import PATIENCE, ApiStatuses
+from sse_operator.cluster.api_statuses import AT_ONCE, PATIENCE, TURN, ApiStatuses
 from sse_operator.cluster.gateway_statuses import GatewayStatuses
 from sse_operator.cluster.kinds import SSE_APIS, SSE_GATEWAYS, Kind
 from sse_operator.cluster.nudges import Nudges
@@ -39,6 +40,7 @@ class Cluster:
         self.written: list[tuple[str, str]] = []
         """Kind and name of what got a status."""
         self.loaded = 0
+        self.most_tasks = 0
         self._documents: dict[tuple[str, str], Document] = {}
         self._versions = itertools.count(1)
 
@@ -53,6 +55,7 @@ class Cluster:
     async def merge(self, kind: Kind, namespace: str, name: str, patch: Document, subresource: str) -> Document:
         assert subresource == "status"
         self.written.append((kind.name, name))
+        self.most_tasks = max(self.most_tasks, len(asyncio.all_tasks()))
         document = self._documents[kind.name, name]
         return self._take({**document, "status": {**document["status"], **patch["status"]}})
 
@@ -199,3 +202,31 @@ async def test_an_sse_api_that_went_to_another_gateway_is_not_told_of(cluster: C
     cluster.apply(sse_api("shop", "prices", gatewayRef={"name": "other"}))
     await gateway.reporter.work(KEY)
     assert ("SseApi", "prices") not in cluster.written
+
+
+async def test_thousands_are_told_of_a_few_at_a_time_and_others_have_their_turn(
+    cluster: Cluster, gateway: Gateway
+) -> None:
+    names = [f"api-{number}" for number in range(4 * TURN)]
+    for name in names:
+        cluster.apply(sse_api("shop", name, contextPath=f"/{name}", gatewayRef={"name": "edge"}))
+    cluster.loaded = 9
+    await gateway.written()
+    assert [name for kind, name in cluster.written if kind == "SseApi"] == sorted(names)
+    assert cluster.most_tasks < AT_ONCE + 8
+
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(turn())
+    anew = Gateway(cluster)
+    await anew.written()
+    await anew.reporter.work(KEY)
+    other.cancel()
+    assert [kind for kind, _ in cluster.written].count("SseApi") == len(names), "of them nothing is new"
+    assert turns >= 4
