@@ -47,6 +47,10 @@ class Cluster:
         self._settled: dict[Key, bool] = {}
         """Whether an SseApi's status is of its generation, and Ready."""
         self._revisions: dict[str, int] = {}
+        """Of the gateways' indexes."""
+        self._told: dict[str, int] = {}
+        """The revisions that the gateways' statuses tell of, as far as they are Ready: up to three seconds after their
+        SseApis'."""
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -96,6 +100,7 @@ class Cluster:
         self._settled = dict.fromkeys(self.apis, False)
         self._tasks = [
             asyncio.create_task(self._watch(SSE_APIS, self._judge)),
+            asyncio.create_task(self._watch(SSE_GATEWAYS, self._judge_gateway)),
             asyncio.create_task(self._watch(CONFIG_MAPS, self._load)),
         ]
 
@@ -115,10 +120,11 @@ class Cluster:
         return len(self._edited)
 
     async def settled(self, timeout: float) -> float:
-        """Seconds until every SseApi is Ready as it is now. Raises TimeoutError."""
+        """Seconds until every SseApi is Ready as it is now, and every gateway with the config that it has. Raises
+        TimeoutError."""
         began = time.monotonic()
         async with asyncio.timeout(timeout):
-            while self._edited or not all(self._settled.values()):
+            while self._edited or not all(self._settled.values()) or self._told != self._revisions:
                 self._changed.clear()
                 await self._changed.wait()
         return time.monotonic() - began
@@ -155,10 +161,13 @@ class Cluster:
     # What is watched
 
     async def _judge(self, api: Document) -> None:
-        metadata, status = api["metadata"], api.get("status", {})
-        ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", ()))
-        current = status.get("observedGeneration") == metadata["generation"]
-        self._settled[metadata["namespace"], metadata["name"]] = ready and current
+        metadata = api["metadata"]
+        self._settled[metadata["namespace"], metadata["name"]] = _is_ready(api)
+        self._changed.set()
+
+    async def _judge_gateway(self, gateway: Document) -> None:
+        metadata, status = gateway["metadata"], gateway.get("status", {})
+        self._told[f"{metadata['namespace']}/{metadata['name']}"] = status["revision"] if _is_ready(gateway) else 0
         self._changed.set()
 
     async def _load(self, config_map: Document) -> None:
@@ -170,6 +179,7 @@ class Cluster:
             if file == "index.json" and gateway:
                 first = gateway not in self._revisions
                 self._revisions[gateway] = content["revision"]
+                self._changed.set()
                 if first:
                     await self._make_ready(gateway)
             for entry in content.get("apis", ()):
@@ -212,6 +222,13 @@ class Cluster:
             raise AssertionError(f"{method} {path}: {answer.status} {text.decode()}")
         document: Document = json.loads(text)
         return document
+
+
+def _is_ready(document: Document) -> bool:
+    """As it is now."""
+    metadata, status = document["metadata"], document.get("status", {})
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", ()))
+    return ready and status.get("observedGeneration") == metadata["generation"]
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
