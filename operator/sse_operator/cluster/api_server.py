@@ -19,6 +19,7 @@ import kopf
 import yaml
 from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import ApiClient, Configuration
+from pydantic_core import from_json
 
 from sse_operator.cluster.errors import ApiServerError, ApiServerUnreachableError
 from sse_operator.cluster.kinds import Kind
@@ -201,7 +202,7 @@ class ApiServer:
         self._metrics.count_request(verb, response.status)
         if response.status >= 400:
             raise _refusal(what, response.status, text, response.headers.get("Retry-After"))
-        answer: Object = json.loads(text)
+        answer: Object = from_json(text, cache_strings="keys")  # in half the time that json takes
         return answer
 
 
