@@ -26,6 +26,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 SWEEP = 30.0  # seconds
 GIVE_UP = 900.0  # seconds to all statuses true
 COLD_START, MEMORY, P99 = 60.0, 300.0, 2.0  # the aims: seconds, MB, seconds
+LAG = 5.0  # seconds in which a status that may wait has been written
 GROWTH = 1.1  # of memory from the first minute of the churn to the last
 
 
@@ -109,6 +110,7 @@ class Scale:
         while self._reconciles() < len(self._cluster.gateways):  # noqa: ASYNC110 - of another process
             await asyncio.sleep(0.2)
         took = time.monotonic() - began
+        await asyncio.sleep(LAG)
         writes = self._writes()
         told = f"leads after {leads:.1f} s, looked at all gateways after {took:.1f} s, {writes:.0f} writes;"
         self._tell("restart", f"{told} CPU s: {self._usage().since(before)}; {self._memory_told()}", writes == 0)
