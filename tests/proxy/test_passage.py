@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -10,13 +13,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sse_proxy.client_connection import ClientConnection
-from sse_proxy.config import Stream, Timeouts
+from sse_proxy.config import OnClientDisconnect, Stream, Timeouts
 from sse_proxy.field_changes import UNCHANGED
 from sse_proxy.listener import Listener, ListenerLimits
 from sse_proxy.stream.close import CloseReason
 from sse_proxy.stream.deadlines import Deadlines
 from sse_proxy.stream.ending import Ending
 from sse_proxy.stream.framing import LAST_CHUNK, chunk
+from sse_proxy.stream.heartbeat import HEARTBEAT_CHUNK
 from sse_proxy.stream.measured import MeasuredRelay
 from sse_proxy.stream.passage import CANONICAL, MOST
 from sse_proxy.stream.relay import Relay
@@ -52,6 +56,55 @@ class Wire(asyncio.Transport):
         self.closed = True
 
     abort = close
+
+
+class SocketWire(Wire):
+    """One with a socket, which events are written to past it; `written` is what the transport was asked to write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.near = socket.create_connection(server.getsockname())
+            self.far, _ = server.accept()
+        for end in (self.near, self.far):
+            end.setblocking(False)
+        self.near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+        self.queue = b""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.near if name == "socket" else default
+
+    def write(self, data: Any) -> None:
+        super().write(data)
+        self.queue += data
+        self.flush()
+
+    def flush(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self.queue:
+                self.queue = self.queue[self.near.send(self.queue) :]
+        self.waiting = len(self.queue)
+
+    async def arrives(self, end: bytes) -> None:
+        """Until the last that has come at the other end is this."""
+        data = b""
+        async with asyncio.timeout(5.0):
+            while not data.endswith(end):
+                self.flush()
+                data += await self.arrived()
+
+    async def arrived(self) -> bytes:
+        """What has come at the other end in a moment."""
+        data = b""
+        await asyncio.sleep(0.01)
+        with contextlib.suppress(BlockingIOError):
+            while part := self.far.recv(65536):
+                data += part
+        return data
+
+    def end(self) -> None:
+        self.near.close()
+        self.far.close()
 
 
 class Kept:
@@ -94,12 +147,18 @@ class Decoding(Relay):
 class Stage:
     """One exchange whose response has begun."""
 
-    def __init__(self, kind: type[Relay] = Relay, settings: Stream | None = None) -> None:
+    def __init__(
+        self,
+        kind: type[Relay] = Relay,
+        settings: Stream | None = None,
+        wire: Wire | None = None,
+        method: bytes = b"GET",
+    ) -> None:
         self.now = 0.0
         self.deadlines = deadlines = Deadlines(lambda: self.now)
         listener = Listener(cast("Any", None), limits=ListenerLimits(), deadlines=deadlines, refused=lambda *_: None)
-        self.wire = Wire()
-        client = ClientConnection(listener)
+        self.wire = wire or Wire()
+        client = self.client = ClientConnection(listener)
         client.connection_made(self.wire)
         self.upstream = UpstreamConnection(asyncio.get_running_loop())
         self.upstream.connection_made(Wire())
@@ -113,11 +172,12 @@ class Stage:
             deadlines,
             self.observer,
             lambda _: None,
-            method=b"GET",
+            method=method,
             keep_alive=True,
             one_zero=False,
             changes=UNCHANGED,
         )
+        client.downstream = self.relay
         self.relay.request_complete = True
         self.upstream.begin(self.relay, to_head_request=False)
         self.upstream.data_received(HEAD)
@@ -188,6 +248,69 @@ async def test_events_are_passed_on() -> None:
     stage.relay._decoder = decoder
     assert b"".join(stage.wire.written[1:]) == EVENT * 3
     assert stage.relay.bytes_sent == 27
+
+
+@pytest.fixture
+def wire() -> Iterator[SocketWire]:
+    wire = SocketWire()
+    yield wire
+    wire.end()
+
+
+async def test_events_are_written_to_the_socket(wire: SocketWire) -> None:
+    stage = Stage(wire=wire)
+    stage.receive(EVENT, EVENT, EVENT)
+    assert len(wire.written) == 2  # the head, and what opened the passage
+    await wire.arrives(b"\r\n\r\n" + EVENT * 3)
+    assert stage.relay.bytes_sent == 27
+
+
+async def test_what_the_socket_does_not_take_waits_in_the_transport(wire: SocketWire) -> None:
+    stage = Stage(wire=wire)
+    stage.receive(EVENT)
+    large = chunk(b"x" * 4000 + b"\n\n")
+    sent = [EVENT]
+    while not wire.waiting:
+        stage.receive(large)
+        sent.append(large)
+    asked = len(wire.written)
+    stage.receive(EVENT)
+    assert len(wire.written) == asked + 1  # not past what waits
+    assert stage.relay._stall.since is not None
+    await wire.arrives(b"\r\n\r\n" + b"".join(sent) + EVENT)
+    stage.receive(EVENT, EVENT)
+    assert len(wire.written) == asked + 2  # by the passage again
+    await wire.arrives(EVENT * 2)
+    assert stage.relay.bytes_sent == 9 * 4 + 4002 * (len(sent) - 1)
+
+
+async def test_nothing_overtakes_a_heartbeat_that_waits(wire: SocketWire) -> None:
+    stage = Stage(settings=Stream(heartbeat=1.0), wire=wire)
+    stage.receive(EVENT, EVENT)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            wire.near.send(b"z" * 100)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            wire.near.send(b"z")
+    stage.now = 2.0
+    stage.deadlines.advance()
+    assert wire.queue == HEARTBEAT_CHUNK
+    while await wire.arrived():
+        pass
+    stage.receive(EVENT)
+    await wire.arrives(HEARTBEAT_CHUNK + EVENT)
+
+
+async def test_nothing_is_written_to_the_socket_of_a_client_that_has_gone(wire: SocketWire) -> None:
+    settings = Stream(on_client_disconnect=OnClientDisconnect(policy="Finish"))
+    stage = Stage(settings=settings, wire=wire, method=b"POST")
+    stage.receive(EVENT, EVENT)
+    stage.client.connection_lost(None)
+    await wire.arrives(EVENT * 2)
+    stage.receive(EVENT, EVENT, EVENT)
+    assert stage.relay.reason is None
+    assert await wire.arrived() == b""
 
 
 async def test_an_ending_is_met_at_the_next_event() -> None:

@@ -315,8 +315,9 @@ class Relay:
             and decoder.at_chunk
             and self._chunked
             and self._ending is None
+            and not self.client.unsent
         ):
-            self._passage.open(self.client.transport)
+            self._passage.open(self.client)
 
     def body_received(self, body: bytes, framed: bytes) -> None:
         if self.reason is not None:
@@ -488,6 +489,8 @@ class Relay:
                 if self._may_beat():
                     self.client.send(HEARTBEAT_CHUNK)
                     self._observer.heartbeat()
+                    if self.client.unsent:
+                        self._passage.close()
             return self._next_look(now)
         return None
 
