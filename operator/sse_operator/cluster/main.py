@@ -250,8 +250,8 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"sse-gateway operator: --log-level: {error}", file=sys.stderr)
         return 2
     code = 0
-    # Python looks through all objects whenever their number has grown by a quarter: for a second, at ten thousand
-    # SseApis, and sixteen times until they are known.
+    # Python looks through all objects whenever their number has grown by a quarter: more than ten times until ten
+    # thousand SseApis are known, and for a second at last.
     gc.set_threshold(10_000, 20, 50)
     try:
         uvloop.run(operate(settings))
