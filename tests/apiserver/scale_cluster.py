@@ -202,6 +202,10 @@ class Cluster:
                 answer = await self._client.rest_client.request(
                     "GET", url, _request_timeout=aiohttp.ClientTimeout(total=None, sock_connect=5)
                 )
+                if answer.status != 200:  # it has just been started anew
+                    await answer.read()
+                    await asyncio.sleep(1)
+                    continue
                 async for line in _lines(answer.response):
                     event = json.loads(line)
                     if event["type"] in ("ADDED", "MODIFIED"):
