@@ -43,6 +43,7 @@ from sse_proxy.config import (
     shard_of,
 )
 from sse_proxy.errors import ConfigError
+from sse_proxy.in_parts import Parts, at_once, in_turns
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +105,9 @@ class ConfigFolder:
 
         Raises ConfigError when the index cannot be used: what was loaded before stays valid.
         """
+        return at_once(self._reading())
+
+    def _reading(self) -> Parts[Loaded | None]:
         index = self._read_index()
         faults: list[str] = []
         lagging: dict[str, int] = {}
@@ -112,7 +116,7 @@ class ConfigFolder:
         for shard_id, digest in sorted(index.shards.items()):
             if shard_id not in _SHARD_IDS:
                 raise ConfigError(f"{INDEX_FILE}: {shard_id!r} is no shard id")
-            shard, fault = self._read_shard(shard_id, digest, index.revision)
+            shard, fault = yield from self._read_shard(shard_id, digest, index.revision)
             if fault is not None:
                 faults.append(fault)
                 lagging[shard_id] = shard.revision if shard is not None else 0
@@ -123,6 +127,7 @@ class ConfigFolder:
             if shard_id not in _SHARD_IDS:
                 raise ConfigError(f"{INDEX_FILE}: {shard_id!r} is no shard id")
             secret, fault = self._read_secrets(shard_id, digest, index.revision)
+            yield
             if fault is not None:
                 faults.append(fault)
                 lagging[shard_id] = min(lagging.get(shard_id, index.revision), secret.revision if secret else 0)
@@ -173,7 +178,7 @@ class ConfigFolder:
                 change = asyncio.create_task(_next(changes))
                 await asyncio.sleep(0)
                 try:
-                    loaded = await asyncio.to_thread(self.read)
+                    loaded = await in_turns(self._reading())
                 except ConfigError as error:
                     if str(error) != told:
                         told = str(error)
@@ -205,7 +210,7 @@ class ConfigFolder:
             )
         return index
 
-    def _read_shard(self, shard_id: str, digest: str, revision: int) -> tuple[_Shard | None, str | None]:
+    def _read_shard(self, shard_id: str, digest: str, revision: int) -> Parts[tuple[_Shard | None, str | None]]:
         """The shard as it is to be served, and what is wrong with the one that the index wants."""
         known = self._shards.get(shard_id)
         if known is not None and known.digest == digest:
@@ -227,6 +232,7 @@ class ConfigFolder:
         apis: list[Api] = []
         faults: list[str] = []
         for number, entry in enumerate(entries):
+            yield
             api, fault = _read_entry(entry)
             if api is not None:
                 apis.append(api)

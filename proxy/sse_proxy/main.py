@@ -161,19 +161,11 @@ async def _follow(folder: ConfigFolder, proxy: Proxy) -> None:
             proxy.load_failed()
             continue
         try:
-            proxy.load(given.config, ConfigState(given.complete, given.lagging, given.faults))
+            await proxy.load_in_turns(given.config, ConfigState(given.complete, given.lagging, given.faults))
         except ConfigError as error:
             _log.error("the configuration stays as it is: %s", error)
             proxy.load_failed()
             continue
-        _spare_from_collection()
         _log.info("serving revision %d with %d APIs", given.config.revision, len(given.config.apis))
         for fault in given.faults:
             _log.warning("%s", fault)
-
-
-def _spare_from_collection() -> None:
-    """Keep the garbage collector away from what the config made: each time it looks through 10,000 entries, every
-    stream stands still for a tenth of a second."""
-    gc.collect()
-    gc.freeze()

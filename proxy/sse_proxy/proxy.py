@@ -23,6 +23,7 @@ from sse_proxy.certificates import Certificates
 from sse_proxy.config import SCHEMA_VERSION, GatewayConfig
 from sse_proxy.exchange import Exchanges
 from sse_proxy.forwarded import TrustedProxies
+from sse_proxy.in_parts import Parts, at_once, in_turns
 from sse_proxy.limits.admission import Admission
 from sse_proxy.listener import Listener, ListenerLimits, listen
 from sse_proxy.metrics import Counts
@@ -126,12 +127,18 @@ class Proxy:
         """Serve by `config` from the next request on. Exchanges under way keep the entry they started with.
 
         Raises ConfigError where its settings cannot be used; everything is as before then."""
-        state = state or ConfigState()
+        at_once(self._loading(config, state or ConfigState()))
+
+    async def load_in_turns(self, config: GatewayConfig, state: ConfigState) -> None:
+        """The same by and by, for one config at a time: streams go on meanwhile, and requests by what was before."""
+        await in_turns(self._loading(config, state))
+
+    def _loading(self, config: GatewayConfig, state: ConfigState) -> Parts[None]:
         guard = AddressGuard(config.settings.targets)
-        table = route.build(
+        trusted = TrustedProxies(config.settings.trusted_proxies)
+        table = yield from route.build(
             config, self._exchanges.table, self._counts, self._passwords, self._deadlines.now, complete=state.complete
         )
-        trusted = TrustedProxies(config.settings.trusted_proxies)
         self._pool.guard(guard)
         self._pool.keep_only(table.origins())
         self._prober.keep(table.probed())

@@ -21,6 +21,7 @@ from sse_proxy.config import (
 from sse_proxy.cors import Cors
 from sse_proxy.errors import TargetError, TlsSettingsError
 from sse_proxy.field_changes import FieldChanges, field_changes
+from sse_proxy.in_parts import Parts
 from sse_proxy.limits.admission import Admission
 from sse_proxy.metrics import ApiCounts, Counts
 from sse_proxy.observations import Observations
@@ -112,11 +113,12 @@ def build(
     now: Callable[[], float],
     *,
     complete: bool,
-) -> RoutingTable:
+) -> Parts[RoutingTable]:
     """The table of a config. Routes of entries that are as before stay the same objects, with their turns. `now` is a
     monotonic clock in seconds."""
     routes: dict[str, Route] = {}
     for api in config.apis:
+        yield
         known = before.routes.get(api.key)
         unchanged = known is not None and known.api == api
         if known is None or not unchanged:

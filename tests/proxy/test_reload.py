@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 
 from proxy.harness import Call, Client, Gateway, Origin, api, eventually
-from sse_proxy.config import Api, Endpoint, Stream, Unavailable
+from sse_proxy.config import Api, Endpoint, GatewayConfig, Settings, Stream, Unavailable
+from sse_proxy.proxy import ConfigState
 
 STREAMS = 1000
 RELOADS = 100
@@ -85,6 +87,23 @@ async def test_the_next_request_meets_the_new_config(gateway: Gateway, origin: O
     assert await gateway.metric("sse_gateway_config_revision") == 3
     assert (await gateway.admin("/metrics"))[1].count('api="default/api"') == 0
     await other.stop()
+
+
+async def test_a_large_config_comes_between_requests(gateway: Gateway, origin: Origin) -> None:
+    """Requests that come while it is being made ready are answered, by the config before."""
+    gateway.load(api(origin.url()))
+    client = await gateway.connect()
+    many = [api(origin.url(), name=f"other-{number}", path=f"/other/{number}") for number in range(2000)]
+    config = GatewayConfig(settings=Settings(namespace="default", name="default"), revision=2, apis=many)
+    loading = asyncio.create_task(gateway.proxy.load_in_turns(config, ConfigState()))
+    answered = []
+    while not loading.done():
+        answered.append(await client.get("/other/7"))
+        await client.exactly(int(answered[-1].get("content-length") or 0))
+    await loading
+    gc.unfreeze()
+    assert answered[0].status == 404
+    assert (await client.get("/other/7")).status == 200
 
 
 async def test_weights(gateway: Gateway, origin: Origin) -> None:
