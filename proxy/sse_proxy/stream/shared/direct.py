@@ -15,8 +15,9 @@ Who does not take all of it, or whose connection turns out to be broken, is take
 what is left, and finds the same.
 
 Each of these calls lets go of the interpreter's lock, and where another thread computes (the compiler, in
-`sse-gateway run`) each may have to wait for it, the switch interval of 5 ms. So the time is looked at every few writes, and when some of
-them have taken too long, nobody is written to directly for some time; the transports' own writes keep the lock.
+`sse-gateway run`) each may have to wait for it, the switch interval of 5 ms. So the time is looked at every few writes,
+and when some of them have taken too long, nobody is written to directly for some time; the transports' own writes keep
+the lock.
 """
 
 from __future__ import annotations
