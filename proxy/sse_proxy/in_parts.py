@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 PART = 0.003
@@ -23,12 +23,10 @@ Parts = Generator[None, None, T]
 
 def at_once(parts: Parts[T]) -> T:
     """What comes out, in one go. Raises what the computation raises."""
-    while True:
-        try:
-            next(parts)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+    result: list[T] = []
+    for _ in _steps(parts, result):
+        pass
+    return result[0]
 
 
 async def in_turns(parts: Parts[T]) -> T:
@@ -37,15 +35,11 @@ async def in_turns(parts: Parts[T]) -> T:
 
     The garbage collector stands still during a longer one, and then leaves what is there alone for ever: what such a
     computation makes stays, and looking through ten thousand entries again and again would hold everybody up."""
+    result: list[T] = []
     until = time.monotonic() + PART
     paused = False
     try:
-        while True:
-            try:
-                next(parts)
-            except StopIteration as end:
-                result: T = end.value
-                return result
+        for _ in _steps(parts, result):
             if time.monotonic() >= until:
                 if not paused and gc.isenabled():
                     paused = True
@@ -57,3 +51,8 @@ async def in_turns(parts: Parts[T]) -> T:
         if paused:
             gc.freeze()
             gc.enable()
+    return result[0]
+
+
+def _steps(parts: Parts[T], result: list[T]) -> Iterator[None]:
+    result.append((yield from parts))
